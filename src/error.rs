@@ -1,0 +1,113 @@
+//! The one error type: few kinds, one map to HTTP and one to the exit code; a public text that says what to do,
+//! apart from the private cause, which is logged once at the edge.
+
+use std::fmt;
+
+/// What went wrong, as far as whoever asked must know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The input is not what it must be.
+    Invalid,
+    /// No credential, or one that does not hold.
+    Unauthorized,
+    /// The credential does not reach this far.
+    Forbidden,
+    /// It is not there, or not theirs.
+    NotFound,
+    /// It cannot be done in the state things are in.
+    Conflict,
+    /// The input is larger than the limit.
+    TooLarge,
+    /// Too many requests for now.
+    TooMany,
+    /// A setting is missing or wrong.
+    Config,
+    /// The server cannot answer now, but may later: a full disk, a busy database.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+impl Kind {
+    /// The HTTP status that says this (RFC 9110, RFC 6585).
+    pub fn http_status(self) -> u16 {
+        match self {
+            Kind::Invalid => 400,
+            Kind::Unauthorized => 401,
+            Kind::Forbidden => 403,
+            Kind::NotFound => 404,
+            Kind::Conflict => 409,
+            Kind::TooLarge => 413,
+            Kind::TooMany => 429,
+            Kind::Unavailable => 503,
+            Kind::Config | Kind::Internal => 500,
+        }
+    }
+}
+
+/// An error with a text for whoever asked and a cause for the log.
+pub struct Error {
+    /// What kind of error it is.
+    pub kind: Kind,
+    /// What whoever asked is told; holds nothing secret.
+    pub public: String,
+    /// What really happened, for the log.
+    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of `kind` that says `public`.
+    pub fn new(kind: Kind, public: impl Into<String>) -> Error {
+        Error { kind, public: public.into(), cause: None }
+    }
+
+    /// The same error with its private cause.
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Wrong input.
+    pub fn invalid(public: impl Into<String>) -> Error {
+        Error::new(Kind::Invalid, public)
+    }
+
+    /// Not there, or not theirs.
+    pub fn not_found(public: impl Into<String>) -> Error {
+        Error::new(Kind::NotFound, public)
+    }
+
+    /// A setting is missing or wrong.
+    pub fn config(public: impl Into<String>) -> Error {
+        Error::new(Kind::Config, public)
+    }
+
+    /// A fault of ours; whoever asked learns only that.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::new(Kind::Internal, "The server met a fault of its own; its log says which.").because(cause)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.public)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Some(cause) => write!(f, "{:?}: {} (cause: {cause})", self.kind, self.public),
+            None => write!(f, "{:?}: {}", self.kind, self.public),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}

@@ -1,0 +1,6 @@
+//! Chaterimo MCP: the MCP server of a store chatbot platform, in one binary.
+//!
+//! The modules in reading order; ARCHITECTURE.md says who may import whom.
+
+pub mod clock;
+pub mod error;

@@ -1,0 +1,3 @@
+//! The `chaterimo` binary.
+
+fn main() {}
