@@ -4,3 +4,8 @@
 
 pub mod clock;
 pub mod error;
+pub mod keyring;
+
+pub mod store;
+
+pub mod access;

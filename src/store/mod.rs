@@ -1,0 +1,232 @@
+//! The store: one SQLite database in the data folder, shared by every process that opens it.
+//!
+//! All SQL of the project is in this module, one file an entity. Functions are synchronous. What they promise is
+//! about the domain, not about SQLite: another database could stand behind them.
+//!
+//! Who is asking is a type: a query on a tenant's data needs a [`TenantTx`], which needs a [`Tenant`], which only
+//! [`api_key::authenticate`] (from a credential) and [`organisation`] (for the operator's own commands) give out.
+
+mod sqlite;
+mod writer;
+
+pub mod api_key;
+pub mod call_log;
+pub mod organisation;
+pub mod quota;
+pub mod session;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, Row};
+
+use crate::error::Result;
+
+pub use sqlite::{DATABASE_FILE, RunningMark, data_version};
+pub use writer::Durability;
+
+/// The database of one data folder. Shared by reference between threads.
+pub struct Store {
+    path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+    writer: writer::Writer,
+}
+
+/// How many idle read connections are kept; more are opened under load and closed again.
+const IDLE_READERS_MAX: usize = 8;
+
+impl Store {
+    /// Opens the database in `folder`, making the folder (0700) and the database when they are not there and
+    /// bringing the schema up to this version.
+    ///
+    /// # Errors
+    /// `Config` when the folder cannot be used or the database was written by a newer version.
+    pub fn open(folder: &Path) -> Result<Store> {
+        let path = sqlite::prepare(folder)?;
+        let writer = writer::Writer::open(&path)?;
+        Ok(Store { path, readers: Mutex::new(Vec::new()), writer })
+    }
+
+    /// The database's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `job` on one consistent snapshot. It can change nothing.
+    pub fn read<T>(&self, job: impl FnOnce(&SystemTx<'_>) -> Result<T>) -> Result<T> {
+        self.with_reader(|connection| sqlite::snapshot(connection, || job(&SystemTx { connection })))
+    }
+
+    /// Runs `job` outside a transaction: for a single statement, which is a snapshot of its own.
+    pub fn peek<T>(&self, job: impl FnOnce(&SystemTx<'_>) -> Result<T>) -> Result<T> {
+        self.with_reader(|connection| job(&SystemTx { connection }))
+    }
+
+    /// Runs `job` in a transaction and returns once it is committed as durably as `durability` says. An error, or a
+    /// panic, undoes all that `job` did. Jobs of other threads may share the commit, never the outcome.
+    ///
+    /// # Errors
+    /// The job's own; `Unavailable` when the database stays busy or the disk is full, in which case nothing was done.
+    pub fn write<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        job: impl FnOnce(&SystemTx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.run(durability, job)
+    }
+
+    /// `PRAGMA quick_check`: reads the whole database and answers what is wrong, one line each; empty when all is well.
+    pub fn quick_check(&self) -> Result<Vec<String>> {
+        let connection = sqlite::open_reader(&self.path)?;
+        sqlite::quick_check(&connection)
+    }
+
+    /// Moves what the write-ahead log holds into the database file; done at a clean stop.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.writer.checkpoint()
+    }
+
+    /// Marks the folder as served by a running process until the mark is dropped; tells whether an earlier process
+    /// stopped without taking its mark away.
+    pub fn mark_running(&self) -> Result<RunningMark> {
+        RunningMark::set(self.path.parent().unwrap_or(Path::new(".")))
+    }
+
+    fn with_reader<T>(&self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let idle = self.lock_readers().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => sqlite::open_reader(&self.path)?,
+        };
+        let answer = job(&connection);
+        let mut readers = self.lock_readers();
+        if readers.len() < IDLE_READERS_MAX && connection.is_autocommit() {
+            readers.push(connection);
+        }
+        answer
+    }
+
+    fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// An organisation that was authenticated, or named by the operator. Carries no right beyond its own rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tenant(i64);
+
+impl Tenant {
+    /// The organisation's key, for signatures and cache keys; it never leaves the server.
+    pub fn key(self) -> i64 {
+        self.0
+    }
+}
+
+/// A transaction on everything: for what authenticates, and for the operator.
+pub struct SystemTx<'a> {
+    connection: &'a Connection,
+}
+
+impl<'a> SystemTx<'a> {
+    /// The part of this transaction that is `tenant`'s.
+    pub fn tenant(&self, tenant: Tenant) -> TenantTx<'a> {
+        TenantTx { connection: self.connection, tenant }
+    }
+
+    /// Runs `job` so that, when it fails, what it did is undone while the transaction goes on.
+    pub fn savepoint<T, E: From<crate::error::Error>>(
+        &self,
+        job: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        sqlite::savepoint(self.connection, job)
+    }
+}
+
+/// A transaction on one organisation's data. Every statement has the organisation as its first parameter, `?1`;
+/// `parameters` are `?2` and so on.
+pub struct TenantTx<'a> {
+    connection: &'a Connection,
+    tenant: Tenant,
+}
+
+impl TenantTx<'_> {
+    /// Whose data this is.
+    pub fn tenant(&self) -> Tenant {
+        self.tenant
+    }
+
+    /// Calls `each` with every row in turn.
+    fn for_each(
+        &self,
+        sql: &str,
+        parameters: &[&dyn ToSql],
+        mut each: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        debug_assert!(sql.contains("?1"), "a statement without its tenant: {sql}");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        self.bind(&mut statement, parameters)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            each(row)?;
+        }
+        Ok(())
+    }
+
+    /// Every row, mapped.
+    fn all<T>(
+        &self,
+        sql: &str,
+        parameters: &[&dyn ToSql],
+        mut map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut found = Vec::new();
+        self.for_each(sql, parameters, |row| {
+            found.push(map(row)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The first row, mapped, if there is one.
+    fn first<T>(
+        &self,
+        sql: &str,
+        parameters: &[&dyn ToSql],
+        map: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        debug_assert!(sql.contains("?1"), "a statement without its tenant: {sql}");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        self.bind(&mut statement, parameters)?;
+        let mut rows = statement.raw_query();
+        rows.next()?.map(map).transpose()
+    }
+
+    /// One number, for counts and sums; 0 when there is no row.
+    fn number(&self, sql: &str, parameters: &[&dyn ToSql]) -> Result<i64> {
+        Ok(self.first(sql, parameters, |row| Ok(row.get::<_, Option<i64>>(0)?))?.flatten().unwrap_or(0))
+    }
+
+    /// Runs a statement that answers no rows; how many rows it changed.
+    fn execute(&self, sql: &str, parameters: &[&dyn ToSql]) -> Result<usize> {
+        debug_assert!(sql.contains("?1"), "a statement without its tenant: {sql}");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        self.bind(&mut statement, parameters)?;
+        Ok(statement.raw_execute()?)
+    }
+
+    /// The next id of `kind` in this organisation, from 1; never given out again.
+    fn next_id(&self, kind: &'static str) -> Result<i64> {
+        let sql = "INSERT INTO counter (organisation, kind, last) VALUES (?1, ?2, 1) \
+                   ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last";
+        self.number(sql, &[&kind])
+    }
+
+    fn bind(&self, statement: &mut rusqlite::Statement<'_>, parameters: &[&dyn ToSql]) -> Result<()> {
+        statement.raw_bind_parameter(1, self.tenant.0)?;
+        for (place, parameter) in parameters.iter().enumerate() {
+            statement.raw_bind_parameter(place + 2, parameter)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! Quota: calls in a sliding minute and in a UTC day, counted per organisation in the transaction of the call.
+
+use serde::Serialize;
+
+use super::TenantTx;
+use super::organisation::{Limits, Plan};
+use crate::clock::{DAY, MINUTE, Time};
+use crate::error::Result;
+
+/// One window of the quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Window {
+    /// Calls it allows; `None` is no limit.
+    pub limit: Option<u32>,
+    /// Calls left in it; `None` is no limit.
+    pub remaining: Option<u32>,
+    /// When a call comes back: for the minute the oldest call's time and 60 s, for the day the next UTC midnight.
+    pub resets_at: Time,
+}
+
+/// What is left of an organisation's quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// The plan it is on.
+    pub plan: Plan,
+    /// The sliding minute.
+    pub minute: Window,
+    /// The UTC day.
+    pub day: Window,
+}
+
+impl Balance {
+    /// The window that has nothing left, the one that takes longer to come back first.
+    pub fn exhausted(&self) -> Option<Exhausted> {
+        if self.day.remaining == Some(0) {
+            return Some(Exhausted {
+                window: "day",
+                limit: self.day.limit.unwrap_or(0),
+                retry_at: self.day.resets_at,
+            });
+        }
+        if self.minute.remaining == Some(0) {
+            let window = self.minute;
+            return Some(Exhausted {
+                window: "minute",
+                limit: window.limit.unwrap_or(0),
+                retry_at: window.resets_at,
+            });
+        }
+        None
+    }
+}
+
+/// Why a call is refused for quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    /// `minute` or `day`.
+    pub window: &'static str,
+    /// Calls the window allows.
+    pub limit: u32,
+    /// When a call is possible again.
+    pub retry_at: Time,
+}
+
+/// What is left now; counts nothing.
+pub fn balance(tx: &TenantTx<'_>, now: Time) -> Result<Balance> {
+    Ok(Count::load(tx, now)?.balance(now))
+}
+
+/// Counts one call if there is one left: `Ok` with what is left after it, `Err` with what refuses it, uncounted.
+pub fn debit(tx: &TenantTx<'_>, now: Time) -> Result<Result<Balance, (Balance, Exhausted)>> {
+    let mut count = Count::load(tx, now)?;
+    let before = count.balance(now);
+    if let Some(exhausted) = before.exhausted() {
+        return Ok(Err((before, exhausted)));
+    }
+    count.add(now);
+    count.save(tx)?;
+    Ok(Ok(count.balance(now)))
+}
+
+/// An organisation's row, as of `now`.
+struct Count {
+    plan: Plan,
+    limits: Limits,
+    day: i64,
+    used: u32,
+    /// The times of the calls of the last minute, oldest first; empty where the minute has no limit.
+    recent: Vec<i64>,
+}
+
+impl Count {
+    fn load(tx: &TenantTx<'_>, now: Time) -> Result<Count> {
+        let sql = "SELECT o.plan, o.per_minute, o.per_day, q.day, q.used, q.minute \
+                   FROM organisation o LEFT JOIN quota q ON q.organisation = o.id WHERE o.id = ?1";
+        let found = tx.first(sql, &[], |row| {
+            let plan = Plan::parse(row.get_ref(0)?.as_str().unwrap_or_default()).unwrap_or(Plan::Free);
+            let limits = Limits::of(plan, row.get(1)?, row.get(2)?);
+            let (day, used) = (row.get::<_, Option<i64>>(3)?, row.get::<_, Option<u32>>(4)?);
+            let recent = row.get_ref(5)?.as_blob_or_null().ok().flatten().map(times).unwrap_or_default();
+            Ok(Count { plan, limits, day: day.unwrap_or(i64::MIN), used: used.unwrap_or(0), recent })
+        })?;
+        let mut count =
+            found.ok_or_else(|| crate::error::Error::internal("an organisation without a row"))?;
+        count.roll_on(now);
+        Ok(count)
+    }
+
+    /// Starts a new day when it has come, and forgets calls older than a minute. A clock set back frees nothing.
+    fn roll_on(&mut self, now: Time) {
+        if now.utc_day() > self.day {
+            self.day = now.utc_day();
+            self.used = 0;
+        }
+        self.recent.retain(|at| *at > now.0 - MINUTE);
+    }
+
+    fn add(&mut self, now: Time) {
+        self.used = self.used.saturating_add(1);
+        if self.limits.per_minute.is_some() {
+            self.recent.push(now.0);
+        }
+    }
+
+    fn save(&self, tx: &TenantTx<'_>) -> Result<()> {
+        let minute: Vec<u8> = self.recent.iter().flat_map(|at| at.to_be_bytes()).collect();
+        let sql = "INSERT INTO quota (organisation, day, used, minute) VALUES (?1, ?2, ?3, ?4) \
+                   ON CONFLICT DO UPDATE SET day = excluded.day, used = excluded.used, minute = excluded.minute";
+        tx.execute(sql, &[&self.day, &self.used, &minute])?;
+        Ok(())
+    }
+
+    fn balance(&self, now: Time) -> Balance {
+        let left = |limit: Option<u32>, used: u32| limit.map(|limit| limit.saturating_sub(used));
+        let in_minute = u32::try_from(self.recent.len()).unwrap_or(u32::MAX);
+        let minute_resets = self.recent.first().map_or(now, |oldest| Time(oldest + MINUTE));
+        let Limits { per_minute, per_day } = self.limits;
+        Balance {
+            plan: self.plan,
+            minute: Window {
+                limit: per_minute,
+                remaining: left(per_minute, in_minute),
+                resets_at: minute_resets,
+            },
+            day: Window {
+                limit: per_day,
+                remaining: left(per_day, self.used),
+                resets_at: Time((self.day + 1) * DAY),
+            },
+        }
+    }
+}
+
+fn times(blob: &[u8]) -> Vec<i64> {
+    blob.as_chunks::<8>().0.iter().map(|eight| i64::from_be_bytes(*eight)).collect()
+}

@@ -1,0 +1,64 @@
+//! Legacy MCP sessions: what stands behind the signed id that a client holds.
+
+use super::{SystemTx, TenantTx};
+use crate::clock::Time;
+use crate::error::Result;
+
+/// A session's row.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The handshake's outcome, in JSON.
+    pub peer: String,
+    /// When it was last used, to the hour.
+    pub last_seen_at: Time,
+}
+
+/// Keeps a new session.
+pub fn create(
+    tx: &TenantTx<'_>,
+    id: &[u8; 16],
+    credential: &str,
+    endpoint: &str,
+    peer: &str,
+    now: Time,
+) -> Result<()> {
+    let sql = "INSERT INTO mcp_session (id, organisation, credential, endpoint, peer, created_at, last_seen_at) \
+               VALUES (?2, ?1, ?3, ?4, ?5, ?6, ?6)";
+    tx.execute(sql, &[&id.as_slice(), &credential, &endpoint, &peer, &now.0])?;
+    Ok(())
+}
+
+/// The session with this id, if it is this credential's at this endpoint.
+pub fn find(tx: &TenantTx<'_>, id: &[u8; 16], credential: &str, endpoint: &str) -> Result<Option<Session>> {
+    let sql = "SELECT peer, last_seen_at FROM mcp_session \
+               WHERE organisation = ?1 AND id = ?2 AND credential = ?3 AND endpoint = ?4";
+    tx.first(sql, &[&id.as_slice(), &credential, &endpoint], |row| {
+        Ok(Session { peer: row.get(0)?, last_seen_at: Time(row.get(1)?) })
+    })
+}
+
+/// Replaces what the handshake came to.
+pub fn set_peer(tx: &TenantTx<'_>, id: &[u8; 16], peer: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE mcp_session SET peer = ?3 WHERE organisation = ?1 AND id = ?2",
+        &[&id.as_slice(), &peer],
+    )?;
+    Ok(())
+}
+
+/// Notes that a session was used.
+pub fn touch(tx: &TenantTx<'_>, id: &[u8; 16], now: Time) -> Result<()> {
+    let sql = "UPDATE mcp_session SET last_seen_at = ?3 WHERE organisation = ?1 AND id = ?2";
+    tx.execute(sql, &[&id.as_slice(), &now.0])?;
+    Ok(())
+}
+
+/// Ends a session; whether there was one.
+pub fn delete(tx: &TenantTx<'_>, id: &[u8; 16]) -> Result<bool> {
+    Ok(tx.execute("DELETE FROM mcp_session WHERE organisation = ?1 AND id = ?2", &[&id.as_slice()])? > 0)
+}
+
+/// Forgets sessions of every organisation last used before `before`; how many.
+pub fn expire(tx: &SystemTx<'_>, before: Time) -> Result<usize> {
+    Ok(tx.connection.execute("DELETE FROM mcp_session WHERE last_seen_at < ?1", [before.0])?)
+}

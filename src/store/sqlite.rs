@@ -1,0 +1,226 @@
+//! Connections, pragmas, migrations, and what SQLite's errors mean to whoever asked.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+use crate::error::{Error, Kind, Result};
+
+/// The database's name in the data folder.
+pub const DATABASE_FILE: &str = "chaterimo.db";
+/// Present while a process serves the folder; left behind by one that was killed.
+const RUNNING_FILE: &str = "running";
+/// Held while the schema is brought up to date, so that two processes do not both try.
+const LOCK_FILE: &str = "migration.lock";
+/// How long a statement waits for another process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Statements kept compiled on each connection.
+const STATEMENTS_MAX: usize = 128;
+
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("../../migrations/0001_core.sql")),
+    M::up(include_str!("../../migrations/0002_chatbots.sql")),
+    M::up(include_str!("../../migrations/0003_conversations.sql")),
+    M::up(include_str!("../../migrations/0004_catalogue.sql")),
+];
+
+/// Makes folder and database where they are missing, brings the schema up to date, and answers the database's path.
+pub fn prepare(folder: &Path) -> Result<PathBuf> {
+    make_folder(folder)?;
+    let path = folder.join(DATABASE_FILE);
+    let mut connection = open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    if schema_version(&connection)? != MIGRATIONS.len() {
+        migrate(folder, &mut connection)?;
+    }
+    Ok(path)
+}
+
+fn make_folder(folder: &Path) -> Result<()> {
+    let refuse = |cause: io::Error| {
+        Error::config(format!(
+            "The data folder {} cannot be made or used: {cause}. Set data_dir.",
+            folder.display()
+        ))
+    };
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(refuse)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(refuse)?;
+    }
+    Ok(())
+}
+
+fn migrate(folder: &Path, connection: &mut Connection) -> Result<()> {
+    let lock = File::create(folder.join(LOCK_FILE)).and_then(|file| file.lock().map(|()| file));
+    let _lock = lock.map_err(|cause| {
+        Error::config(format!("The data folder {} cannot be written to: {cause}.", folder.display()))
+    })?;
+    let found = schema_version(connection)?;
+    if found > MIGRATIONS.len() {
+        return Err(Error::config(format!(
+            "The database in {} was written by a newer version of chaterimo (schema {found}; this one knows {}). \
+             Install the newer version, or restore a backup made by this one.",
+            folder.display(),
+            MIGRATIONS.len()
+        )));
+    }
+    Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|cause| {
+        Error::new(Kind::Internal, "The database's schema could not be brought up to date.").because(cause)
+    })
+}
+
+fn schema_version(connection: &Connection) -> Result<usize> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -1000;",
+    )?;
+    Ok(connection)
+}
+
+/// A connection that cannot change anything.
+pub fn open_reader(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute_batch("PRAGMA query_only = ON")?;
+    Ok(connection)
+}
+
+/// A connection whose commits reach the disk (`full`), or the operating system, before they return.
+pub fn open_writer(path: &Path, full: bool) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute_batch(if full {
+        "PRAGMA synchronous = FULL"
+    } else {
+        "PRAGMA synchronous = NORMAL"
+    })?;
+    Ok(connection)
+}
+
+/// Runs `job` in a read transaction, so that all it reads is of one moment.
+pub fn snapshot<T>(connection: &Connection, job: impl FnOnce() -> Result<T>) -> Result<T> {
+    connection.prepare_cached("BEGIN")?.execute([])?;
+    let open = Rollback { connection };
+    let answer = job();
+    drop(open);
+    answer
+}
+
+/// Runs `job` in a transaction that may write, committed if it succeeds.
+pub fn transaction<T>(connection: &Connection, job: impl FnOnce() -> Result<T>) -> Result<T> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let open = Rollback { connection };
+    let answer = job()?;
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    drop(open);
+    Ok(answer)
+}
+
+/// Runs `job` so that, when it fails, what it did is undone while the transaction goes on.
+pub fn savepoint<T, E: From<Error>>(
+    connection: &Connection,
+    job: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let run = |sql| connection.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(Error::from);
+    run("SAVEPOINT part")?;
+    match job() {
+        Ok(answer) => {
+            run("RELEASE part")?;
+            Ok(answer)
+        }
+        Err(error) => {
+            run("ROLLBACK TO part")?;
+            run("RELEASE part")?;
+            Err(error)
+        }
+    }
+}
+
+/// Ends the transaction without its changes, unless it has ended: also when the job panicked.
+struct Rollback<'a> {
+    connection: &'a Connection,
+}
+
+impl Drop for Rollback<'_> {
+    fn drop(&mut self) {
+        if !self.connection.is_autocommit() {
+            let rolled_back = self.connection.prepare_cached("ROLLBACK").and_then(|mut s| s.execute([]));
+            if let Err(cause) = rolled_back {
+                tracing::error!(%cause, "a transaction could not be rolled back");
+            }
+        }
+    }
+}
+
+/// `PRAGMA quick_check`, without its "ok".
+pub fn quick_check(connection: &Connection) -> Result<Vec<String>> {
+    let mut statement = connection.prepare("PRAGMA quick_check")?;
+    let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+/// A number that changes with every commit that another connection makes (`PRAGMA data_version`).
+pub fn data_version(connection: &Connection) -> Result<i64> {
+    Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+}
+
+/// Says, while it lives, that a process serves the folder.
+pub struct RunningMark {
+    path: PathBuf,
+    /// Whether an earlier process was stopped without taking its mark away: the database wants a check.
+    pub unclean: bool,
+}
+
+impl RunningMark {
+    pub(super) fn set(folder: &Path) -> Result<RunningMark> {
+        let path = folder.join(RUNNING_FILE);
+        let unclean = path.exists();
+        let mark = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
+        mark.map_err(|cause| {
+            Error::config(format!("The data folder {} cannot be written to: {cause}.", folder.display()))
+        })?;
+        Ok(RunningMark { path, unclean })
+    }
+}
+
+impl Drop for RunningMark {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(cause: rusqlite::Error) -> Error {
+        let (kind, public) = match cause.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                (Kind::Unavailable, "The database is busy with another process. Try again in a moment.")
+            }
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => (
+                Kind::Unavailable,
+                "The database cannot be written to: the disk is full or read-only. Free some space, then try again.",
+            ),
+            Some(ErrorCode::CannotOpen) => {
+                (Kind::Config, "The database cannot be opened. Check data_dir and its permissions.")
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (
+                Kind::Unavailable,
+                "The database file is damaged. Stop the server and restore a backup with `chaterimo restore`.",
+            ),
+            _ => return Error::internal(cause),
+        };
+        Error::new(kind, public).because(cause)
+    }
+}

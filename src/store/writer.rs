@@ -1,0 +1,149 @@
+//! The one writer of a process: whoever finds the connection free commits all that is queued, without a timer.
+//!
+//! A thread queues its job, then waits for the connections. When it gets them, its job was either done by the thread
+//! before it, or it takes the whole queue and commits it in one transaction. With one caller there is no hand-over
+//! and no waiting; with many, one commit (and one fsync) serves them all.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rusqlite::Connection;
+
+use super::{SystemTx, sqlite};
+use crate::error::{Error, Kind, Result};
+
+/// What a commit must survive before the answer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of the process: the operating system has it. For the call log and the counters.
+    Process,
+    /// A power cut: it is on the disk. For what a user changed, and for credentials.
+    Disk,
+}
+
+pub struct Writer {
+    queue: Mutex<Vec<Queued>>,
+    connections: Mutex<Connections>,
+}
+
+struct Connections {
+    process: Connection,
+    disk: Connection,
+}
+
+struct Queued {
+    durability: Durability,
+    job: Arc<dyn Job>,
+}
+
+impl Writer {
+    pub fn open(path: &Path) -> Result<Writer> {
+        let connections = Connections {
+            process: sqlite::open_writer(path, false)?,
+            disk: sqlite::open_writer(path, true)?,
+        };
+        Ok(Writer { queue: Mutex::default(), connections: Mutex::new(connections) })
+    }
+
+    pub fn run<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        job: impl FnOnce(&SystemTx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let slot = Arc::new(Slot { state: Mutex::new(State::Queued(job)) });
+        lock(&self.queue).push(Queued { durability, job: slot.clone() });
+        let connections = lock(&self.connections);
+        let jobs = std::mem::take(&mut *lock(&self.queue));
+        commit_all(&connections, &jobs);
+        drop(connections);
+        slot.take()
+    }
+
+    pub fn checkpoint(&self) -> Result<()> {
+        lock(&self.connections).disk.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        Ok(())
+    }
+}
+
+/// Commits every job; a job that fails is undone alone, a commit that fails fails them all.
+fn commit_all(connections: &Connections, jobs: &[Queued]) {
+    if jobs.is_empty() {
+        return;
+    }
+    let to_disk = jobs.iter().any(|queued| queued.durability == Durability::Disk);
+    let connection = if to_disk { &connections.disk } else { &connections.process };
+    let tx = SystemTx { connection };
+    let committed = match jobs {
+        // Alone, a job needs no savepoint: its failure undoes the transaction.
+        [only] => sqlite::transaction(connection, || only.job.run(&tx)).map_err(|error| {
+            only.job.fail_if_done(&error);
+        }),
+        several => sqlite::transaction(connection, || {
+            for queued in several {
+                // A failure is kept in the job's own slot.
+                let _: Result<()> = sqlite::savepoint(connection, || queued.job.run(&tx));
+            }
+            Ok(())
+        })
+        .map_err(|error| several.iter().for_each(|queued| queued.job.fail_if_done(&error))),
+    };
+    if committed.is_err() && jobs.len() > 1 {
+        tracing::warn!(jobs = jobs.len(), "a shared commit failed; none of its jobs took effect");
+    }
+}
+
+/// A job without its types.
+trait Job: Send + Sync {
+    /// Runs it and keeps its answer; an error says that its changes are to be undone.
+    fn run(&self, tx: &SystemTx<'_>) -> Result<()>;
+    /// The commit failed: whatever the job answered, or had not yet, is replaced by the failure.
+    fn fail_if_done(&self, error: &Error);
+}
+
+struct Slot<T, F> {
+    state: Mutex<State<T, F>>,
+}
+
+enum State<T, F> {
+    Queued(F),
+    Running,
+    Done(Result<T>),
+}
+
+impl<T: Send, F: FnOnce(&SystemTx<'_>) -> Result<T> + Send> Job for Slot<T, F> {
+    fn run(&self, tx: &SystemTx<'_>) -> Result<()> {
+        let mut state = lock(&self.state);
+        let State::Queued(job) = std::mem::replace(&mut *state, State::Running) else { return Ok(()) };
+        let answer = catch_unwind(AssertUnwindSafe(|| job(tx)))
+            .unwrap_or_else(|_| Err(Error::internal("a write panicked")));
+        let undo = match &answer {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::new(error.kind, "undone")),
+        };
+        *state = State::Done(answer);
+        undo
+    }
+
+    fn fail_if_done(&self, error: &Error) {
+        let mut state = lock(&self.state);
+        // A job's own error stays as it is: it is why the transaction was given up.
+        if !matches!(&*state, State::Done(Err(_))) {
+            *state = State::Done(Err(Error::new(error.kind, error.public.clone())));
+        }
+    }
+}
+
+impl<T, F> Slot<T, F> {
+    fn take(&self) -> Result<T> {
+        match std::mem::replace(&mut *lock(&self.state), State::Running) {
+            State::Done(answer) => answer,
+            _ => Err(Error::new(Kind::Internal, "A write was lost.").because("a queued job was never run")),
+        }
+    }
+}
+
+/// A poisoned lock is taken all the same: what it guards is put right by the rollback.
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
