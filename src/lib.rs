@@ -2,6 +2,7 @@
 //!
 //! The modules in reading order; ARCHITECTURE.md says who may import whom.
 
+pub mod client;
 pub mod clock;
 pub mod error;
 pub mod keyring;
