@@ -10,3 +10,4 @@ pub mod keyring;
 pub mod store;
 
 pub mod access;
+pub mod protocol;

@@ -1,0 +1,101 @@
+//! How messages lie in bytes: lines on stdio, server-sent events on HTTP, and the `Mcp-*` headers that repeat the body.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::revision::names_modern;
+use super::rpc::{Fault, HEADER_MISMATCH, quote};
+
+/// What the HTTP headers of a request say, values as they came; a driver gives them for HTTP alone. A value that is
+/// not text may be given lossily: it then equals nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct McpHeaders<'a> {
+    /// `MCP-Protocol-Version`.
+    pub protocol_version: Option<&'a str>,
+    /// `Mcp-Method`.
+    pub method: Option<&'a str>,
+    /// `Mcp-Name`.
+    pub name: Option<&'a str>,
+    /// Each `Mcp-Param-{Name}`: the part after `Mcp-Param-` in any case, and the value.
+    pub params: &'a [(&'a str, &'a str)],
+}
+
+impl McpHeaders<'_> {
+    /// Whether the version header can only come from a client of the modern era.
+    pub fn names_modern(&self) -> bool {
+        self.protocol_version.is_some_and(names_modern)
+    }
+
+    /// HEADER_MISMATCH unless the headers of a modern request say what its body says (MCP 2026-07-28, "Server
+    /// Validation"). `name` is what `Mcp-Name` repeats: a tool's or prompt's name, or a resource's URI; where the body
+    /// has none there is nothing to compare.
+    pub(super) fn agree(&self, version: &str, method: &str, name: Option<&str>) -> Result<(), Fault> {
+        same("MCP-Protocol-Version", self.protocol_version.map(Cow::Borrowed), version)?;
+        same("Mcp-Method", self.method.map(Cow::Borrowed), method)?;
+        match name {
+            Some(name) => same("Mcp-Name", self.name.map(decode).transpose()?, name),
+            None => Ok(()),
+        }
+    }
+
+    /// HEADER_MISMATCH unless `Mcp-Param-{header}` says what the argument says; an argument that is absent or null
+    /// has no header to compare.
+    pub(super) fn agree_on_param(&self, header: &str, argument: Option<&Value>) -> Result<(), Fault> {
+        let Some(argument) = argument.filter(|argument| !argument.is_null()) else { return Ok(()) };
+        let mut sent = self.params.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header)).peekable();
+        if sent.peek().is_none() {
+            return Err(mismatch(format!("the header Mcp-Param-{header} is missing")));
+        }
+        for (_, value) in sent {
+            if !equals(&decode(value)?, argument) {
+                return Err(mismatch(format!(
+                    "the header Mcp-Param-{header} does not say what the argument says"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mismatch(why: impl std::fmt::Display) -> Fault {
+    Fault::new(400, HEADER_MISMATCH, format!("Header mismatch: {why}; headers and body must say the same."))
+}
+
+fn same(header: &str, value: Option<Cow<'_, str>>, body: &str) -> Result<(), Fault> {
+    match value {
+        None => Err(mismatch(format!("the header {header} is missing"))),
+        Some(value) if value == body => Ok(()),
+        Some(value) => {
+            Err(mismatch(format!("the header {header} says {}, the body {}", quote(&value), quote(body))))
+        }
+    }
+}
+
+/// A header's value as text: `=?base64?…?=` holds base64 of UTF-8, anything else stands for itself.
+fn decode(value: &str) -> Result<Cow<'_, str>, Fault> {
+    let Some(encoded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
+        let plain = value.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b));
+        return if plain {
+            Ok(value.into())
+        } else {
+            Err(mismatch("a header holds characters that need base64"))
+        };
+    };
+    let bytes = data_encoding::BASE64
+        .decode(encoded.as_bytes())
+        .map_err(|_| mismatch("a header is not valid base64"))?;
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| mismatch("a header's base64 does not hold UTF-8"))
+}
+
+fn equals(header: &str, argument: &Value) -> bool {
+    match argument {
+        Value::String(text) => header == text,
+        Value::Bool(value) => header == if *value { "true" } else { "false" },
+        Value::Number(number) => match (header.parse::<i64>(), number.as_i64()) {
+            (Ok(header), Some(number)) => header == number,
+            _ => header.parse::<f64>().is_ok_and(|header| Some(header) == number.as_f64()),
+        },
+        _ => false,
+    }
+}

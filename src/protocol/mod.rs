@@ -1,0 +1,22 @@
+//! The Model Context Protocol as a value machine: (session, view, message) in, one [`Step`] out.
+//!
+//! It has no socket, clock, random number, future or database, so the same code runs under HTTP, stdio, the
+//! transcript replayer, the property tests and the fuzzer. Five revisions in two eras: the modern one (2026-07-28)
+//! says everything in each request, the legacy ones (2024-11-05 to 2025-11-25) begin with a handshake.
+//!
+//! A driver reads bytes, gives them to [`rpc::parse`], gives each message to [`Engine::handle`] and does what the
+//! step says. A [`Call`] is answered by [`Call::finish`], exactly once.
+
+pub mod engine;
+pub mod framing;
+pub mod revision;
+pub mod rpc;
+pub mod session;
+pub mod wire;
+
+pub use engine::{Call, Engine, Step, View};
+pub use framing::McpHeaders;
+pub use revision::Revision;
+pub use rpc::{Fault, Id, Incoming, Message, Response};
+pub use session::{Peer, Session};
+pub use wire::{Annotations, ClientInfo, Outcome, Output, Refusal, ServerInfo, ToolDef};

@@ -1,0 +1,118 @@
+//! The handshake of the legacy revisions, and who is on the other side. Nothing else knows of sessions.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::revision::Revision;
+use super::rpc::Fault;
+use super::wire::{self, ClientInfo};
+
+/// Where a connection (stdio) or a session id (HTTP) stands. A driver may keep it in a database row between messages.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Session {
+    /// No handshake: requests must speak for themselves, or open one.
+    #[default]
+    Stateless,
+    /// `initialize` was answered; `notifications/initialized` has not come. Requests are answered all the same.
+    Initializing(Peer),
+    /// The handshake is done.
+    Ready(Peer),
+}
+
+/// The client as it described itself: in its handshake, or in the request. Not verified, so good for logs alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The revision spoken.
+    pub revision: Revision,
+    /// Its name and version.
+    pub client: ClientInfo,
+    /// What it declared that it can do, as it came.
+    pub capabilities: Map<String, Value>,
+}
+
+impl Session {
+    /// The client, once a handshake has begun.
+    pub fn peer(&self) -> Option<&Peer> {
+        match self {
+            Session::Stateless => None,
+            Session::Initializing(peer) | Session::Ready(peer) => Some(peer),
+        }
+    }
+
+    /// Begins a handshake with the parameters of `initialize`; one that stood before is forgotten. Returns the
+    /// revision agreed on, or INVALID_PARAMS where `protocolVersion` is no string or another member has a wrong type.
+    pub(super) fn open(&mut self, mut params: Map<String, Value>) -> Result<Revision, Fault> {
+        let Some(asked) = params.get("protocolVersion").and_then(Value::as_str) else {
+            return Err(wire::wrong_params("protocolVersion", "a string such as \"2025-11-25\""));
+        };
+        let revision = Revision::negotiate(asked);
+        let client = ClientInfo::take(&mut params, "clientInfo")?.unwrap_or_default();
+        let capabilities = match params.remove("capabilities") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(capabilities)) => capabilities,
+            Some(_) => return Err(wire::wrong_params("capabilities", "an object")),
+        };
+        *self = Session::Initializing(Peer { revision, client, capabilities });
+        Ok(revision)
+    }
+
+    /// Ends the handshake.
+    pub(super) fn initialized(&mut self) {
+        *self = match std::mem::take(self) {
+            Session::Initializing(peer) => Session::Ready(peer),
+            other => other,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn open(params: Value) -> Result<Session, String> {
+        let mut session = Session::default();
+        let Value::Object(params) = params else { panic!("an object") };
+        session.open(params).map_err(|fault| fault.message)?;
+        Ok(session)
+    }
+
+    #[test]
+    fn opens_with_what_the_client_says() {
+        let session = open(json!({
+            "protocolVersion": "2025-06-18", "clientInfo": {"name": "a", "version": "1"}, "capabilities": {"roots": {}}
+        }));
+        let peer = session.unwrap().peer().cloned().unwrap();
+        assert_eq!(peer.revision, Revision::V2025_06_18);
+        assert_eq!((peer.client.name.as_str(), peer.client.version.as_str()), ("a", "1"));
+        assert!(peer.capabilities.contains_key("roots"));
+        assert!(open(json!({"protocolVersion": "2024-11-05"})).is_ok());
+    }
+
+    #[test]
+    fn refuses_wrong_types() {
+        let check = |params: Value, expected: &str| {
+            let fault = open(params.clone()).unwrap_err();
+            assert!(fault.contains(expected), "{params}: {fault}");
+        };
+        check(json!({}), "protocolVersion");
+        check(json!({"protocolVersion": 1}), "protocolVersion");
+        check(json!({"protocolVersion": "2025-06-18", "capabilities": []}), "capabilities");
+        check(json!({"protocolVersion": "2025-06-18", "clientInfo": "x"}), "clientInfo");
+        check(json!({"protocolVersion": "2025-06-18", "clientInfo": {"name": 1}}), "clientInfo");
+    }
+
+    #[test]
+    fn is_kept_as_json() {
+        let mut session = open(json!({"protocolVersion": "2025-03-26"})).unwrap();
+        session.initialized();
+        assert!(matches!(session, Session::Ready(_)));
+        let kept = serde_json::to_string(&session).unwrap();
+        assert_eq!(serde_json::from_str::<Session>(&kept).unwrap(), session);
+        let mut none = Session::Stateless;
+        none.initialized();
+        assert_eq!(none, Session::Stateless);
+    }
+}
