@@ -11,3 +11,5 @@ pub mod store;
 
 pub mod access;
 pub mod protocol;
+
+pub mod http;

@@ -1,0 +1,153 @@
+//! Answers: the body type, the fields that every answer has, and refusals in words.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use serde_json::json;
+
+use super::stream::Stream;
+
+/// An answer to one request.
+pub(super) type Answer = hyper::Response<Payload>;
+
+/// What an answer carries.
+pub(super) enum Payload {
+    /// All of it, sent in one write with the head.
+    Whole(Bytes),
+    /// Events, as they come.
+    Stream(Box<Stream>),
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Payload::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Payload::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Payload::Stream(stream) => stream.poll_next(cx).map(|bytes| Some(Ok(Frame::data(bytes?)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Payload::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Payload::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Payload::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// JSON with the fields that every answer has.
+pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = empty(status);
+    *answer.body_mut() = Payload::Whole(body.into());
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// An answer without a body.
+pub(super) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Answer::new(Payload::Whole(Bytes::new()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// The fields of a stream of events: nothing between us and the client may hold them back or change them.
+pub(super) fn stream(stream: Stream) -> Answer {
+    let mut answer = empty(StatusCode::OK);
+    *answer.body_mut() = Payload::Stream(Box::new(stream));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, no-transform"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    answer
+}
+
+/// How a refusal is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `{"error": code, "message": text}`.
+    Plain,
+    /// A JSON-RPC error without id, for MCP endpoints.
+    Rpc,
+}
+
+/// A request that is turned away before it reaches what it asks for.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub status: StatusCode,
+    code: &'static str,
+    text: Cow<'static, str>,
+    field: Option<(HeaderName, HeaderValue)>,
+    closes: bool,
+}
+
+impl Refusal {
+    /// `text` says what to do.
+    pub(super) fn new(status: u16, code: &'static str, text: impl Into<Cow<'static, str>>) -> Refusal {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Refusal { status, code, text: text.into(), field: None, closes: false }
+    }
+
+    /// A refusal after which the connection cannot be used.
+    pub(super) fn closing(status: u16, code: &'static str, text: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal { closes: true, ..Refusal::new(status, code, text) }
+    }
+
+    /// With one more field; a value that no field can have is left out.
+    pub(super) fn with(mut self, name: HeaderName, value: &str) -> Refusal {
+        self.field = HeaderValue::from_str(value).ok().map(|value| (name, value));
+        self
+    }
+
+    /// The answer.
+    pub(super) fn answer(self, style: Style) -> Answer {
+        let body = match style {
+            Style::Plain => json!({"error": self.code, "message": self.text}),
+            Style::Rpc => {
+                let code = if self.status.is_server_error() { -32603 } else { -32600 };
+                json!({"jsonrpc": "2.0", "error": {"code": code, "message": self.text}})
+            }
+        };
+        let mut answer = json(self.status, body.to_string());
+        if let Some((name, value)) = self.field {
+            answer.headers_mut().insert(name, value);
+        }
+        if self.closes {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+}
+
+/// Lets pages of `origin` read the answer (Fetch standard, section 3.2).
+pub(super) fn allow_origin(headers: &mut HeaderMap, origin: &str) {
+    if let Ok(origin) = HeaderValue::from_str(origin) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        let exposed = HeaderValue::from_static("Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate");
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
+}
+
+/// Lets every page read the answer; for documents that are public.
+pub(super) fn allow_all_origins(headers: &mut HeaderMap) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+}
