@@ -43,6 +43,14 @@ impl Kind {
             Kind::Config | Kind::Internal => 500,
         }
     }
+
+    /// The exit code of the process that says this: 2 when arguments or settings are wrong, 1 for all else.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Invalid | Kind::Config => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// An error with a text for whoever asked and a cause for the log.

@@ -14,3 +14,5 @@ pub mod access;
 pub mod protocol;
 
 pub mod http;
+
+pub mod cli;

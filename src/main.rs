@@ -1,3 +1,7 @@
 //! The `chaterimo` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chaterimo::cli::run()
+}

@@ -1,2 +1,5 @@
 //! The one integration binary.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on fails
+
+mod cli;
 mod http;

@@ -1,0 +1,27 @@
+//! Logs, for operators: on stderr, for stdout belongs to the protocol and to answers.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+use crate::error::{Error, Result};
+
+/// Turns logging on for the process.
+///
+/// # Errors
+/// `Kind::Config` when `log` is no filter.
+pub fn start(config: &Config) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|e| {
+        let origin = config.origin_of("log");
+        Error::config(format!(
+            "log is {:?} (from {origin}); wanted is a level such as info, or a filter such as chaterimo::http=debug,warn.",
+            config.log
+        ))
+        .because(e)
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let done = match config.log_format {
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    done.map_err(Error::internal)
+}
