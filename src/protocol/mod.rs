@@ -9,11 +9,9 @@
 
 pub mod engine;
 pub mod framing;
-pub mod lines;
 pub mod revision;
 pub mod rpc;
 pub mod session;
-pub mod sse;
 pub mod wire;
 
 pub use engine::{Call, Engine, Step, View};
