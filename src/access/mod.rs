@@ -2,12 +2,14 @@
 
 pub mod api_key;
 mod reach;
+mod session;
 
 use crate::clock::Time;
 use crate::error::Result;
 use crate::store::{Store, Tenant};
 
 pub use reach::{Endpoint, Reach, Signals, reach};
+pub use session::{Sessions, expire};
 
 /// What an authenticated request may do, and in whose name.
 #[derive(Clone, Debug)]
