@@ -31,6 +31,7 @@ struct Entry {
 }
 
 /// The keys, ready for use.
+#[derive(Clone)]
 pub struct Keyring {
     keys: Vec<(String, hmac::Key)>,
     /// Which of them signs.

@@ -2,17 +2,23 @@
 //!
 //! The modules in reading order; ARCHITECTURE.md says who may import whom.
 
-pub mod client;
+// The ground: everyone may use these.
 pub mod clock;
 pub mod config;
 pub mod error;
 pub mod keyring;
 
-pub mod store;
-
-pub mod access;
+// MCP without sockets, clock or database.
 pub mod protocol;
 
-pub mod http;
+// What there is, and who may see it.
+pub mod access;
+pub mod store;
 
+// What Claude can do with it.
+pub mod tools;
+
+// How the outside reaches it.
 pub mod cli;
+pub mod client;
+pub mod http;

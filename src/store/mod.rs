@@ -11,6 +11,7 @@ mod writer;
 
 pub mod api_key;
 pub mod call_log;
+pub mod chatbot;
 pub mod organisation;
 pub mod quota;
 pub mod session;
