@@ -1,5 +1,8 @@
 //! How messages lie in bytes: lines on stdio, server-sent events on HTTP, and the `Mcp-*` headers that repeat the body.
 
+pub mod lines;
+pub mod sse;
+
 use std::borrow::Cow;
 
 use serde_json::Value;

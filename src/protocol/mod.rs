@@ -12,6 +12,7 @@ pub mod framing;
 pub mod revision;
 pub mod rpc;
 pub mod session;
+pub mod transcript;
 pub mod wire;
 
 pub use engine::{Call, Engine, Step, View};

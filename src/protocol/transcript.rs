@@ -1,0 +1,209 @@
+//! Transcripts: what a client and a server said to each other, one JSON object a line, to be read by people and
+//! replayed by tests.
+//!
+//! ```text
+//! {"transcript":1,"client":{"name":"claude-code","version":"2.1.330"},"transport":"http","endpoint":"full"}
+//! {"at_ms":0,"from":"client","exchange":1,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0",…}}
+//! {"at_ms":3,"from":"server","exchange":1,"http":{"status":200},"message":{"jsonrpc":"2.0",…}}
+//! ```
+
+pub mod compare;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::wire::ClientInfo;
+use crate::error::{Error, Result};
+
+/// The version of the format that is written and read.
+pub const VERSION: u32 = 1;
+/// Bytes of one line.
+pub const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
+/// Lines after the header.
+pub const MAX_LINES: usize = 100_000;
+/// The headers worth keeping, in lower case; none of them is a secret but the session id, which a recorder replaces.
+pub const HEADERS: [&str; 9] = [
+    "accept",
+    "content-type",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "www-authenticate",
+    "x-mcp-readonly",
+];
+
+/// A whole conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transcript {
+    /// Who talked, and over what.
+    pub header: Header,
+    /// What was said, in order of time.
+    pub lines: Vec<Line>,
+}
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// The version of the format: 1.
+    pub transcript: u32,
+    /// The client that was recorded.
+    pub client: ClientInfo,
+    /// Over what.
+    pub transport: Transport,
+    /// At which endpoint.
+    pub endpoint: Endpoint,
+    /// What happens in it, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+}
+
+/// What carried the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Streamable HTTP.
+    Http,
+    /// Lines on standard input and output.
+    Stdio,
+}
+
+/// Which of the two endpoints, or which key on stdio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Endpoint {
+    /// Every tool.
+    Full,
+    /// The tools that change nothing.
+    Readonly,
+}
+
+/// One message, or one HTTP request or response without one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Milliseconds since the recording began.
+    pub at_ms: u64,
+    /// Who said it.
+    pub from: From,
+    /// On HTTP, which request it belongs to, counted from 1; a stream has many lines of one exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<u64>,
+    /// On HTTP, what stood around it; on the later lines of a stream, nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
+    /// The message; a string where the bytes were not JSON, nothing where there was no body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Value>,
+}
+
+/// The two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum From {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+}
+
+/// What HTTP says around a message: method and path of a request, status of a response.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Of a request, such as `POST`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Of a request, such as `/mcp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Of a response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Those of [`HEADERS`] that were there; names in lower case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Transcript {
+    /// Reads a transcript. What is wrong is told with its line, counted from 1.
+    pub fn parse(text: &str) -> Result<Transcript> {
+        let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let (_, first) = lines.next().ok_or_else(|| Error::invalid("The transcript is empty."))?;
+        let header: Header = read(0, first)?;
+        if header.transcript != VERSION {
+            let text =
+                format!("Line 1: this is version {} of the format; {VERSION} is read.", header.transcript);
+            return Err(Error::invalid(text));
+        }
+        let lines: Vec<Line> =
+            lines.map(|(i, line)| read(i, line)).take(MAX_LINES + 1).collect::<Result<_>>()?;
+        if lines.len() > MAX_LINES {
+            return Err(Error::invalid(format!("The transcript has more than {MAX_LINES} lines.")));
+        }
+        Ok(Transcript { header, lines })
+    }
+
+    /// The text that [`Transcript::parse`] reads.
+    pub fn to_text(&self) -> String {
+        let lines = self.lines.iter().map(line_of);
+        std::iter::once(line_of(&self.header)).chain(lines).collect()
+    }
+}
+
+/// One line of the format, with its newline: of a [`Header`] or of a [`Line`].
+pub fn line_of(value: &impl Serialize) -> String {
+    let mut line = Vec::new();
+    super::rpc::put(&mut line, value);
+    line.push(b'\n');
+    String::from_utf8(line).unwrap_or_default() // serde_json writes UTF-8.
+}
+
+fn read<T: serde::de::DeserializeOwned>(index: usize, line: &str) -> Result<T> {
+    let number = index + 1;
+    if line.len() > MAX_LINE_BYTES {
+        return Err(Error::invalid(format!("Line {number} has more than {MAX_LINE_BYTES} bytes.")));
+    }
+    serde_json::from_str(line).map_err(|error| Error::invalid(format!("Line {number}: {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = concat!(
+        r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"http","endpoint":"readonly"}"#,
+        "\n",
+        r#"{"at_ms":0,"from":"client","exchange":1,"http":{"method":"POST","path":"/mcp","#,
+        r#""headers":{"mcp-method":"ping"}},"message":{"jsonrpc":"2.0","id":1,"method":"ping"}}"#,
+        "\n",
+        r#"{"at_ms":2,"from":"server","exchange":1,"http":{"status":200},"message":{"b":1,"a":2}}"#,
+        "\n",
+    );
+
+    #[test]
+    fn what_is_written_is_read() {
+        let transcript = Transcript::parse(TEXT).unwrap();
+        assert_eq!(transcript.header.endpoint, Endpoint::Readonly);
+        assert_eq!(transcript.lines.len(), 2);
+        assert_eq!(transcript.to_text(), TEXT);
+    }
+
+    #[test]
+    fn an_error_names_its_line() {
+        let check = |text: &str, expected: &str| {
+            let error = Transcript::parse(text).unwrap_err();
+            assert!(error.public.contains(expected), "{}", error.public);
+        };
+        check("", "empty");
+        check("{}", "Line 1: missing field");
+        check(&TEXT.replace("\"transcript\":1", "\"transcript\":2"), "Line 1: this is version 2");
+        check(&TEXT.replace("\"server\"", "\"nobody\""), "Line 3: unknown variant");
+        check(&TEXT.replace("at_ms\":2", "at_ms\":-2"), "Line 3: invalid value");
+        check(&format!("{TEXT}\n\nx"), "Line 6: expected value");
+    }
+}
