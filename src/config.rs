@@ -3,14 +3,12 @@
 //! The table below is the whole list. A row is a field of [`Config`], a key of `chaterimo.toml`, a variable
 //! `CHATERIMO_<NAME>`, a flag `--<name>` where its column says so, and a line of `chaterimo config check`.
 
-mod allowed;
 mod sources;
 mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use allowed::Allowed;
 pub use sources::{Environment, Flags, Origin};
 pub use values::{LogFormat, Network, PublicUrl, Secret};
 

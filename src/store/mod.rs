@@ -10,11 +10,13 @@ mod sqlite;
 mod writer;
 
 pub mod api_key;
+pub mod backup;
 pub mod call_log;
 pub mod chatbot;
 pub mod organisation;
 pub mod quota;
 pub mod session;
+pub mod user;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

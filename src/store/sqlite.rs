@@ -28,18 +28,22 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0004_catalogue.sql")),
 ];
 
+/// The version of the schema that this build knows: how many migrations there are.
+pub const SCHEMA: usize = MIGRATIONS.len();
+
 /// Makes folder and database where they are missing, brings the schema up to date, and answers the database's path.
 pub fn prepare(folder: &Path) -> Result<PathBuf> {
     make_folder(folder)?;
     let path = folder.join(DATABASE_FILE);
     let mut connection = open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    if schema_version(&connection)? != MIGRATIONS.len() {
+    if schema_version(&connection)? != SCHEMA {
         migrate(folder, &mut connection)?;
     }
     Ok(path)
 }
 
-fn make_folder(folder: &Path) -> Result<()> {
+/// Makes the folder (0700) where it is missing.
+pub fn make_folder(folder: &Path) -> Result<()> {
     let refuse = |cause: io::Error| {
         Error::config(format!(
             "The data folder {} cannot be made or used: {cause}. Set data_dir.",
@@ -64,12 +68,12 @@ fn migrate(folder: &Path, connection: &mut Connection) -> Result<()> {
         Error::config(format!("The data folder {} cannot be written to: {cause}.", folder.display()))
     })?;
     let found = schema_version(connection)?;
-    if found > MIGRATIONS.len() {
+    if found > SCHEMA {
         return Err(Error::config(format!(
             "The database in {} was written by a newer version of chaterimo (schema {found}; this one knows {}). \
              Install the newer version, or restore a backup made by this one.",
             folder.display(),
-            MIGRATIONS.len()
+            SCHEMA
         )));
     }
     Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|cause| {
@@ -77,7 +81,8 @@ fn migrate(folder: &Path, connection: &mut Connection) -> Result<()> {
     })
 }
 
-fn schema_version(connection: &Connection) -> Result<usize> {
+/// The version of the schema that `connection` has.
+pub fn schema_version(connection: &Connection) -> Result<usize> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
