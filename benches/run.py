@@ -155,12 +155,13 @@ def left():
 def run(command, environment=None):
     """The standard output of a command that must succeed in the time left."""
     environment = {**os.environ, **(environment or {})}
+    name = f"{Path(command[0]).name} {command[1]}"
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=left())
     except subprocess.TimeoutExpired:
-        raise Failed(f"the time is up within: {' '.join(command)}; --minutes gives more")
+        raise Failed(f"the time is up within {name}; --minutes gives more")
     if done.returncode:
-        raise Failed(f"{' '.join(command)}\n{(done.stderr or done.stdout)[-1500:]}")
+        raise Failed(f"{name} failed: {(done.stderr or done.stdout)[-1500:]}")
     return done.stdout
 
 
