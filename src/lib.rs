@@ -22,3 +22,7 @@ pub mod tools;
 pub mod cli;
 pub mod client;
 pub mod http;
+
+// What must hold whatever comes in.
+#[doc(hidden)]
+pub mod fuzzing;
