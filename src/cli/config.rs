@@ -28,7 +28,7 @@ enum Action {
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         let Action::Check { explain, .. } = self.action;
-        let Context { config, out } = context;
+        let Context { config, out, .. } = context;
         let file = config.file.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
         out.line(format!("Settings file: {file}\n"))?;
         let rows = config.rows.iter().map(|row| {

@@ -3,17 +3,26 @@
 //! A command gets the settings as they were found, writes its answer to stdout and fails with one plain sentence on
 //! stderr. Exit codes: 0 done, 1 failed, 2 wrong arguments or settings.
 
+mod backup;
 mod config;
+mod doctor;
 mod flags;
+mod key;
 mod logging;
+mod org;
 mod output;
+mod plan;
+mod restore;
+mod user;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::clock::{Clock, Time};
 use crate::config::{Config, Environment};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::store::{DATABASE_FILE, Store};
 pub use output::Output;
 
 /// What every command gets.
@@ -22,6 +31,37 @@ pub struct Context {
     pub config: Config,
     /// Where answers go.
     pub out: Output,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Context {
+    /// The database of the data folder, which must be there.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none; those of [`Store::open`].
+    fn open(&self) -> Result<Store> {
+        let folder = &self.config.data_dir;
+        if !folder.join(DATABASE_FILE).exists() {
+            return Err(Error::not_found(format!(
+                "There is no database in {} (data_dir, from {}): make one with `chaterimo org create`, or give \
+                 --data-dir.",
+                folder.display(),
+                self.config.origin_of("data_dir")
+            )));
+        }
+        Store::open(folder)
+    }
+
+    /// The database of the data folder, made if it is not there.
+    fn open_or_make(&self) -> Result<Store> {
+        Store::open(&self.config.data_dir)
+    }
+}
+
+/// How a thing stands that may have ended: `active`, or `word` and since when.
+fn state(word: &str, since: Option<Time>) -> String {
+    since.map_or_else(|| "active".to_owned(), |since| format!("{word} {since}"))
 }
 
 macro_rules! commands {
@@ -40,6 +80,20 @@ macro_rules! commands {
 }
 
 commands! {
+    /// Make, list, suspend and resume organisations
+    Org(org);
+    /// Add, list and remove the members of an organisation
+    User(user);
+    /// Make, list and revoke API keys
+    Key(key);
+    /// Set how much an organisation may call
+    Plan(plan);
+    /// Save the database to a file, while servers go on
+    Backup(backup);
+    /// Put a backup in the place of the database
+    Restore(restore);
+    /// Look for what is wrong, and say what to do
+    Doctor(doctor);
     /// Show the settings and check them
     Config(config);
 }
@@ -80,7 +134,7 @@ fn start(cli: Cli, flags: &crate::config::Flags) -> Result<()> {
     for variable in &config.unknown_variables {
         tracing::warn!(variable, "an environment variable looks like a setting but is none");
     }
-    cli.command.run(&mut Context { config, out: Output::default() })
+    cli.command.run(&mut Context { config, out: Output::default(), clock: Clock::System })
 }
 
 #[cfg(test)]

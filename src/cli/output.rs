@@ -30,6 +30,11 @@ impl Output {
         }
     }
 
+    /// Says on stderr what a person should know but a script should not read.
+    pub fn note(&self, text: impl AsRef<str>) {
+        let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+    }
+
     /// Writes rows in columns as wide as their widest cell, with `head` above; rows shorter than `head` leave cells empty.
     ///
     /// # Errors

@@ -107,3 +107,127 @@ fn the_cause_is_said_when_asked_for() {
     let ran = Home::new().run("-v config check --config /nowhere.toml");
     assert!(ran.err.contains("\n  because: No such file"), "{}", ran.err);
 }
+
+/// A home whose data folder has organisation `acme`.
+fn home_with_acme() -> Home {
+    let home = Home::new();
+    assert_eq!(home.done("org create acme --plan trial"), "Made organisation acme (acme), plan trial.\n");
+    home
+}
+
+/// The row of a table that begins with `first`, its cells parted by two spaces or more.
+fn row(table: &str, first: &str) -> Vec<String> {
+    let cells =
+        |line: &str| line.split("  ").map(|c| c.trim().to_owned()).filter(|c| !c.is_empty()).collect();
+    let rows: Vec<Vec<String>> = table.lines().map(cells).collect();
+    rows.iter().find(|row| row[0] == first).unwrap_or_else(|| panic!("{first} is not in {table}")).clone()
+}
+
+#[test]
+fn organisations_are_made_planned_and_suspended() {
+    let home = Home::new();
+    home.refused("org list", 1, "There is no database in");
+    home.refused("org create Acme", 2, "\"Acme\" is no slug");
+    home.done("org create acme");
+    home.done("org create globex --plan paid");
+    home.refused("org create acme", 1, "already");
+    home.refused("org suspend nobody", 1, "There are: acme, globex.");
+    let limits = |slug: &str| row(&home.done("org list"), slug)[2..5].join(" ");
+    assert_eq!(limits("acme"), "free 5 5");
+    assert_eq!(limits("globex"), "paid 30 1000");
+    let check = |arguments: &str, expected: &str| {
+        home.done(&format!("plan set acme {arguments}"));
+        assert_eq!(limits("acme"), expected, "{arguments}");
+    };
+    check("trial", "trial 10 100");
+    check("trial --per-day 7", "trial 10 7");
+    check("paid --unlimited", "paid no limit no limit");
+    check("paid --unlimited --per-minute 9", "paid 9 no limit");
+    check("free", "free 5 5");
+    home.refused("plan set acme free --per-minute 1000000", 2, "At most 10000 calls a minute");
+    assert_eq!(home.run("plan set acme gold").code, 2);
+    home.done("org suspend acme");
+    assert!(row(&home.done("org list"), "acme")[5].starts_with("suspended 20"));
+    home.done("org resume acme");
+    assert_eq!(row(&home.done("org list"), "acme")[5], "active");
+}
+
+#[test]
+fn keys_are_shown_once_and_revoked() {
+    let home = home_with_acme();
+    let ran = home.run("key create --read-only --label laptop");
+    assert_eq!(ran.err, "Key 1 of acme (read-only). It is shown this once:\n");
+    let key = ran.out.trim_end();
+    assert!(key.starts_with("cha_") && key.len() == 53, "{key}");
+    let list = home.done("key list");
+    assert!(!list.contains(key));
+    assert_eq!(row(&list, "1")[1..6], [&format!("{}…", &key[..8]), "read-only", "laptop", "active", "never"]);
+    home.done("org create globex");
+    home.refused("key list", 2, "Say which organisation with --org; there are: acme, globex.");
+    home.refused("key revoke 1 --org globex", 1, "There is no valid key 1");
+    home.done("key revoke 1 --org acme");
+    assert!(row(&home.done("key list --org acme"), "1")[4].starts_with("revoked 20"));
+    home.refused("key revoke 1 --org acme", 1, "There is no valid key 1");
+}
+
+#[test]
+fn members_come_and_go() {
+    let home = home_with_acme();
+    home.done("user add anna@example.com --role owner");
+    home.done("user add ben@example.com --name Ben");
+    assert_eq!(row(&home.done("user list"), "anna@example.com")[1..3], ["anna", "owner"]);
+    assert_eq!(row(&home.done("user list"), "ben@example.com")[1..3], ["Ben", "analyst"]);
+    home.refused("user remove anna@example.com", 1, "is the last owner");
+    home.refused("user remove carl@example.com", 1, "There is no member");
+    home.refused("user add nobody", 2, "is no e-mail address");
+    home.done("user remove ben@example.com");
+    assert!(!home.done("user list").contains("ben@"));
+}
+
+#[test]
+fn a_backup_comes_back_with_its_keyring() {
+    let home = home_with_acme();
+    let (data, other, file) = (home.path(".local/share/chaterimo"), home.path("other"), home.path("copy.db"));
+    home.refused(&format!("backup {file} --with-keyring"), 1, "There is no keyring in");
+    home.done(&format!("backup {file}"));
+    home.done(&format!("restore --data-dir {other} {file}"));
+    assert_eq!(row(&home.done(&format!("org list --data-dir {other}")), "acme")[2], "trial");
+    home.refused(&format!("backup {file}"), 1, "exists");
+    home.refused(&format!("restore {file}"), 1, "--force");
+
+    let second = home.path("second.db");
+    home.done(&format!("backup --data-dir {other} {second} --with-keyring"));
+    home.done("org create late");
+    let answer = home.done(&format!("restore --force {second}"));
+    assert!(answer.contains("What was there is now") && answer.contains(".before-restore-2"), "{answer}");
+    assert!(!home.done("org list").contains("late"));
+    let keyring = |folder: &str| std::fs::read(format!("{folder}/keyring.json")).unwrap();
+    assert_eq!(keyring(&data), keyring(&other));
+    home.refused(&format!("restore --force {}", home.path("none.db")), 2, "none.db cannot be read");
+}
+
+#[test]
+#[cfg(unix)]
+fn the_doctor_names_what_is_wrong_and_the_remedy() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = home_with_acme();
+    let data = home.path(".local/share/chaterimo");
+    let doctor = |said: &str| {
+        let ran = home.run("doctor --listen 127.0.0.1:0");
+        assert_eq!(ran.code == 0, said.starts_with("All is well"), "{}{}", ran.out, ran.err);
+        assert!(ran.out.contains(said), "{} lacks {said}", ran.out);
+    };
+    doctor("All is well.");
+    std::fs::write(format!("{data}/keyring.json"), "[]").unwrap();
+    std::fs::set_permissions(format!("{data}/keyring.json"), PermissionsExt::from_mode(0o644)).unwrap();
+    doctor("chmod 600");
+    std::fs::remove_file(format!("{data}/keyring.json")).unwrap();
+    std::fs::set_permissions(&data, PermissionsExt::from_mode(0o755)).unwrap();
+    doctor("chmod 700");
+    std::fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ran = home.run(&format!("doctor --listen {}", taken.local_addr().unwrap()));
+    assert!(ran.code == 1 && ran.out.contains("a server runs there already"), "{}", ran.out);
+    std::fs::write(format!("{data}/chaterimo.db"), "This was a database once. ".repeat(400)).unwrap();
+    doctor("WRONG  database");
+}

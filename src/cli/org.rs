@@ -1,0 +1,113 @@
+//! `chaterimo org`: the organisations, which are the tenants.
+
+use clap::Subcommand;
+
+use super::plan::{self, number};
+use super::{Context, state};
+use crate::error::{Error, Result};
+use crate::store::organisation::{self, Organisation, Plan};
+use crate::store::{Durability, SystemTx};
+
+/// `chaterimo org …`
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make an organisation
+    Create {
+        /// Its name in commands: lower-case letters, digits and hyphens, such as acme-shoes
+        slug: String,
+        /// Its name for people [default: the slug]
+        #[arg(long)]
+        name: Option<String>,
+        /// What it pays for: free, trial or paid
+        #[arg(long, default_value = "free", value_parser = plan::parse)]
+        plan: Plan,
+    },
+    /// List the organisations
+    List,
+    /// Refuse every credential of an organisation from now on; its data stays
+    Suspend {
+        /// The organisation
+        slug: String,
+    },
+    /// Take the credentials of a suspended organisation again
+    Resume {
+        /// The organisation
+        slug: String,
+    },
+}
+
+impl Args {
+    pub(super) fn run(self, context: &mut Context) -> Result<()> {
+        match self.action {
+            Action::Create { slug, name, plan } => create(context, slug, name, plan),
+            Action::List => list(context),
+            Action::Suspend { slug } => set_suspended(context, slug, true),
+            Action::Resume { slug } => set_suspended(context, slug, false),
+        }
+    }
+}
+
+/// The organisation that was named or, when none was, the only one there is.
+///
+/// # Errors
+/// `NotFound` when there is none of that name; `Invalid` when none was named and there are several.
+pub(super) fn chosen(tx: &SystemTx<'_>, slug: Option<&str>) -> Result<Organisation> {
+    if let Some(slug) = slug {
+        return organisation::named(tx, slug);
+    }
+    let mut all = organisation::list(tx)?;
+    match (all.pop(), all.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => {
+            Err(Error::not_found("There is no organisation yet: make one with `chaterimo org create`."))
+        }
+        (Some(last), false) => {
+            let slugs: Vec<_> = all.into_iter().chain([last]).map(|o| o.slug).collect();
+            Err(Error::invalid(format!(
+                "Say which organisation with --org; there are: {}.",
+                slugs.join(", ")
+            )))
+        }
+    }
+}
+
+fn create(context: &mut Context, slug: String, name: Option<String>, plan: Plan) -> Result<()> {
+    let (store, now) = (context.open_or_make()?, context.clock.now());
+    let name = name.unwrap_or_else(|| slug.clone());
+    let made = store.write(Durability::Disk, move |tx| organisation::create(tx, &slug, &name, plan, now))?;
+    context.out.line(format!("Made organisation {} ({}), plan {}.", made.slug, made.name, made.plan.as_str()))
+}
+
+fn list(context: &mut Context) -> Result<()> {
+    let all = context.open()?.read(organisation::list)?;
+    let rows = all.into_iter().map(|o| {
+        vec![
+            o.slug,
+            o.name,
+            o.plan.as_str().to_owned(),
+            number(o.limits.per_minute),
+            number(o.limits.per_day),
+            state("suspended", o.suspended_at),
+            o.created_at.to_string(),
+        ]
+    });
+    let head = ["SLUG", "NAME", "PLAN", "A MINUTE", "A DAY", "STATE", "CREATED"];
+    context.out.table(&head, &rows.collect::<Vec<_>>())
+}
+
+fn set_suspended(context: &mut Context, slug: String, suspended: bool) -> Result<()> {
+    let (store, now) = (context.open()?, context.clock.now());
+    let done = store.write(Durability::Disk, move |tx| {
+        let organisation = organisation::named(tx, &slug)?;
+        organisation::set_suspended(tx, organisation.tenant, suspended.then_some(now))?;
+        Ok(organisation)
+    })?;
+    let word = if suspended { "suspended" } else { "active" };
+    context.out.line(format!("Organisation {} is {word}.", done.slug))
+}
