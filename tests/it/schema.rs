@@ -1,0 +1,208 @@
+//! Every kind of answer the engine makes, held against a schema of its revision.
+
+use std::path::Path;
+
+use chaterimo::protocol::{
+    Annotations, Engine, Incoming, McpHeaders, Outcome, Output, Refusal, ServerInfo, Session, Step, ToolDef,
+    View, rpc, wire,
+};
+use serde_json::{Value, json};
+
+/// One answer: the revision, what it answers (`error` for an error), the whole message.
+struct Answer {
+    revision: &'static str,
+    to: &'static str,
+    message: Value,
+}
+
+const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+const MODERN: &str = "2026-07-28";
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+fn definitions() -> (ServerInfo, Vec<ToolDef>) {
+    let server = ServerInfo {
+        name: "chaterimo",
+        title: "Chaterimo",
+        version: "0.1.0",
+        website: Some("https://example.com/docs"),
+        instructions: "Reads and steers a store's chatbots.",
+    };
+    let read = Annotations { read_only: true, destructive: false, idempotent: true, open_world: false };
+    let tool = |name, write: bool| ToolDef {
+        name,
+        title: "A tool",
+        description: "Does one thing.",
+        input_schema: json!({"type": "object", "properties": {"n": {"type": "integer"}}}),
+        output_schema: json!({"type": "object", "properties": {"n": {"type": "integer"}}}),
+        annotations: if write { Annotations { read_only: false, destructive: true, ..read } } else { read },
+        write,
+    };
+    (server, vec![tool("look_up", false), tool("change_it", true)])
+}
+
+fn engine() -> Engine {
+    let (server, tools) = definitions();
+    assert_eq!(wire::problems(&server, &tools), Vec::<String>::new());
+    Engine::new(server, tools)
+}
+
+/// How a call ends, where a request becomes one.
+#[derive(Clone, Copy)]
+enum End {
+    Done,
+    DoneWithMeta,
+    Refused,
+}
+
+fn answered(
+    engine: &Engine,
+    session: &mut Session,
+    headers: Option<&McpHeaders<'_>>,
+    text: &str,
+    end: End,
+) -> Value {
+    let message = match rpc::parse(text.as_bytes()) {
+        Ok(Incoming::One(message)) => message,
+        Ok(Incoming::Batch(_)) => panic!("one message: {text}"),
+        Err(refusal) => return serde_json::from_slice(&refusal.body).unwrap(),
+    };
+    let quota = || Some(r#"{"com.chaterimo/quota":{"plan":"free"}}"#.to_owned());
+    let structured = r#"{"n":1,"text":"\"quoted\" \\ \u0001 ü"}"#.to_owned();
+    let response = match engine.handle(session, View::Full, headers, message) {
+        Step::Reply(response) => response,
+        Step::Call(call) => call.finish(match end {
+            End::Done => Outcome::Done(Output { structured, meta: None }),
+            End::DoneWithMeta => Outcome::Done(Output { structured, meta: quota() }),
+            End::Refused => Outcome::Refused(Refusal {
+                code: "invalid_arguments",
+                message: "n must be an integer; got \"x\".".into(),
+                data: Some(json!({"field": "n"})),
+                meta: quota(),
+            }),
+        }),
+        other => panic!("{text}: {other:?}"),
+    };
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+fn legacy_answers(engine: &Engine, revision: &'static str, answers: &mut Vec<Answer>) {
+    let mut session = Session::default();
+    let open = format!(
+        r#"{{"protocolVersion":"{revision}","capabilities":{{}},"clientInfo":{{"name":"c","version":"1"}}}}"#
+    );
+    let mut ask = |to: &'static str, method: &str, params: &str, end: End| {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+        let message = answered(engine, &mut session, None, &text, end);
+        answers.push(Answer { revision, to, message });
+    };
+    ask("initialize", "initialize", &open, End::Done);
+    ask("ping", "ping", "{}", End::Done);
+    ask("tools/list", "tools/list", "{}", End::Done);
+    for end in [End::Done, End::DoneWithMeta, End::Refused] {
+        ask("tools/call", "tools/call", r#"{"name":"look_up","arguments":{"n":1}}"#, end);
+    }
+    ask("error", "tools/call", r#"{"name":"none"}"#, End::Done);
+    ask("error", "tools/call", r#"{"name":1}"#, End::Done);
+    ask("error", "tools/list", r#"{"cursor":"x"}"#, End::Done);
+    ask("error", "resources/list", "{}", End::Done);
+    ask("error", "tools/list", "[]", End::Done);
+    ask("error", "initialize", "{}", End::Done);
+}
+
+fn modern_answers(engine: &Engine, answers: &mut Vec<Answer>) {
+    let headers = McpHeaders { protocol_version: Some("2025-11-25"), ..McpHeaders::default() };
+    let mut ask =
+        |to: &'static str, headers: Option<&McpHeaders<'_>>, method: &str, params: &str, end: End| {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":"a","method":"{method}","params":{{{params}}}}}"#);
+            let message = answered(engine, &mut Session::default(), headers, &text, end);
+            answers.push(Answer { revision: MODERN, to, message });
+        };
+    ask("server/discover", None, "server/discover", META, End::Done);
+    ask("tools/list", None, "tools/list", META, End::Done);
+    for end in [End::Done, End::DoneWithMeta, End::Refused] {
+        ask("tools/call", None, "tools/call", &format!(r#"{META},"name":"look_up","arguments":{{}}"#), end);
+    }
+    ask("error", None, "tools/call", &format!(r#"{META},"name":"none""#), End::Done);
+    ask("error", None, "tools/list", &format!(r#"{META},"cursor":"x""#), End::Done);
+    ask("error", None, "ping", META, End::Done);
+    ask("error", None, "tools/list", "", End::Done);
+    ask("error", Some(&headers), "tools/list", META, End::Done);
+    ask("error", None, "tools/list", &META.replace("2026", "1926"), End::Done);
+}
+
+fn answers() -> Vec<Answer> {
+    let engine = engine();
+    let mut answers = Vec::new();
+    LEGACY.into_iter().for_each(|revision| legacy_answers(&engine, revision, &mut answers));
+    modern_answers(&engine, &mut answers);
+    for (i, answer) in answers.iter().enumerate() {
+        assert_eq!(answer.message.get("error").is_some(), answer.to == "error", "{i}: {}", answer.message);
+    }
+    answers
+}
+
+/// Asserts that `value` fits the definition `reference` of `document`.
+fn check(document: &Value, reference: &str, value: &Value) {
+    let mut schema = document.clone();
+    let members = schema.as_object_mut().unwrap();
+    members.retain(|name, _| !matches!(name.as_str(), "anyOf" | "oneOf" | "type"));
+    members.insert("$ref".into(), reference.into());
+    // In draft 7 nothing beside $ref counts; the definitions stay where they are.
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<_> =
+        validator.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{reference}\n{value:#}\n{errors:#?}");
+}
+
+#[test]
+fn answers_fit_our_schemas() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/protocol-fixtures/schema/answers.json");
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let answers = answers();
+    for Answer { revision, to, message } in &answers {
+        let inner = if *to == "error" { &message["error"] } else { &message["result"] };
+        check(&document, &format!("#/{revision}/{}", to.replace('/', "~1")), inner);
+        assert_eq!(
+            message.as_object().unwrap().len(),
+            3,
+            "jsonrpc, id and one of result and error: {message}"
+        );
+    }
+    for revision in LEGACY.into_iter().chain([MODERN]) {
+        let kinds = document[revision].as_object().unwrap().keys();
+        let missing: Vec<_> =
+            kinds.filter(|kind| !answers.iter().any(|a| a.revision == revision && a.to == *kind)).collect();
+        assert!(missing.is_empty(), "no answer of {revision} to {missing:?}");
+    }
+}
+
+/// What the official schemas call an answer: the definition of its result, or of the whole error.
+fn official_name(answer: &Answer) -> &'static str {
+    match (answer.to, answer.message["error"]["code"].as_i64(), answer.revision) {
+        ("initialize", ..) => "InitializeResult",
+        ("ping", ..) => "EmptyResult",
+        ("tools/list", ..) => "ListToolsResult",
+        ("tools/call", ..) => "CallToolResult",
+        ("server/discover", ..) => "DiscoverResult",
+        (_, Some(-32020), _) => "HeaderMismatchError",
+        (_, Some(-32022), _) => "UnsupportedProtocolVersionError",
+        (_, _, "2024-11-05" | "2025-03-26" | "2025-06-18") => "JSONRPCError",
+        _ => "JSONRPCErrorResponse",
+    }
+}
+
+#[test]
+#[ignore = "needs the official schemas: see protocol-fixtures/schema/README.md"]
+fn answers_fit_the_official_schemas() {
+    let folder =
+        std::env::var("MCP_SCHEMA_DIR").expect("MCP_SCHEMA_DIR names the folder of the official schemas");
+    for answer in answers() {
+        let path = Path::new(&folder).join(format!("{}.json", answer.revision));
+        let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let definitions = if document.get("$defs").is_some() { "$defs" } else { "definitions" };
+        let whole =
+            if answer.message.get("error").is_some() { &answer.message } else { &answer.message["result"] };
+        check(&document, &format!("#/{definitions}/{}", official_name(&answer)), whole);
+        check(&document, &format!("#/{definitions}/JSONRPCMessage"), &answer.message);
+    }
+}
