@@ -126,6 +126,26 @@ impl Tenant {
     }
 }
 
+/// What putting a thing did; the number is its id. The same thing put again is `Unchanged`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was not there.
+    Created(i64),
+    /// It was there with other content.
+    Updated(i64),
+    /// It was there as it is.
+    Unchanged(i64),
+}
+
+impl Put {
+    /// The thing's number within its organisation.
+    pub fn id(self) -> i64 {
+        match self {
+            Put::Created(id) | Put::Updated(id) | Put::Unchanged(id) => id,
+        }
+    }
+}
+
 /// A transaction on everything: for what authenticates, and for the operator.
 pub struct SystemTx<'a> {
     connection: &'a Connection,
