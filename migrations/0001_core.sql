@@ -86,7 +86,6 @@ CREATE TABLE call_log (
     client_version TEXT NOT NULL,
     transport      TEXT NOT NULL,
     endpoint       TEXT NOT NULL,
-    session        BLOB,
     tool           TEXT NOT NULL,
     arguments      TEXT NOT NULL,
     -- 'ok', or the code of the error or refusal.

@@ -18,6 +18,9 @@ pub mod store;
 // What Claude can do with it.
 pub mod tools;
 
+// One call, from access to answer.
+pub mod app;
+
 // How the outside reaches it.
 pub mod cli;
 pub mod client;

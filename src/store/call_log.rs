@@ -21,11 +21,8 @@ pub struct Call {
     pub transport: &'static str,
     /// `full` or `readonly`.
     pub endpoint: &'static str,
-    /// The legacy session, if there was one.
-    #[serde(skip)]
-    pub session: Option<[u8; 16]>,
     /// The tool that was called.
-    pub tool: String,
+    pub tool: &'static str,
     /// Its arguments in JSON, long texts cut and personal data masked.
     pub arguments: String,
     /// `ok`, or the code of the error or refusal.
@@ -39,10 +36,9 @@ pub struct Call {
 /// Appends a call.
 pub fn append(tx: &TenantTx<'_>, call: &Call) -> Result<()> {
     let sql = "INSERT INTO call_log (organisation, id, at, credential, client, client_version, transport, endpoint, \
-               session, tool, arguments, outcome, duration_us, day_remaining) \
-               SELECT ?1, coalesce(max(id), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 \
+               tool, arguments, outcome, duration_us, day_remaining) \
+               SELECT ?1, coalesce(max(id), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 \
                FROM call_log WHERE organisation = ?1";
-    let session = call.session.as_ref().map(|id| id.as_slice());
     tx.execute(
         sql,
         &[
@@ -52,7 +48,6 @@ pub fn append(tx: &TenantTx<'_>, call: &Call) -> Result<()> {
             &call.client_version,
             &call.transport,
             &call.endpoint,
-            &session,
             &call.tool,
             &call.arguments,
             &call.outcome,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::TenantTx;
 use super::organisation::{Limits, Plan};
-use crate::clock::{DAY, MINUTE, Time};
+use crate::clock::{DAY, MINUTE, SECOND, Time};
 use crate::error::Result;
 
 /// One window of the quota.
@@ -29,7 +29,22 @@ pub struct Balance {
     pub day: Window,
 }
 
+impl Exhausted {
+    /// Seconds until a call is possible again, rounded up, at least 1.
+    pub fn seconds_from(&self, now: Time) -> i64 {
+        ((self.retry_at.0 - now.0 + SECOND - 1) / SECOND).max(1)
+    }
+}
+
 impl Balance {
+    /// What will be left after one more call.
+    pub fn less_one(mut self) -> Balance {
+        for window in [&mut self.minute, &mut self.day] {
+            window.remaining = window.remaining.map(|left| left.saturating_sub(1));
+        }
+        self
+    }
+
     /// The window that has nothing left, the one that takes longer to come back first.
     pub fn exhausted(&self) -> Option<Exhausted> {
         if self.day.remaining == Some(0) {

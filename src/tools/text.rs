@@ -7,3 +7,8 @@ pub fn outside(text: &str, redact: bool) -> Cow<'_, str> {
     let _ = redact;
     Cow::Borrowed(text)
 }
+
+/// Arguments as the call log keeps them.
+pub fn masked_arguments(arguments: &serde_json::Value) -> String {
+    arguments.to_string()
+}

@@ -1,0 +1,369 @@
+//! Runs one call: access → arguments → quota → tool → log → answer. The same for HTTP, stdio and the tests.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
+
+use crate::access::{self, Endpoint, Grant, Reach, Signals};
+use crate::clock::{Clock, Time, instant, random};
+use crate::error::{Error, Result};
+use crate::keyring::Keyring;
+use crate::protocol::{self, Call, Engine, Outcome, Output, Response, ToolDef, View};
+use crate::store::quota::{self, Balance, Exhausted};
+use crate::store::{Durability, Store, SystemTx, api_key, call_log};
+use crate::tools::{self, Cx, Effect, Entry, Refusal};
+
+mod words;
+
+/// What every request shares.
+pub struct App {
+    /// The database.
+    pub store: Arc<Store>,
+    /// What signs session ids and cursors.
+    pub keyring: Arc<Keyring>,
+    /// The time.
+    pub clock: Clock,
+    /// The protocol, with this server's tools.
+    pub engine: Engine,
+    /// Whether the operator allows reading alone.
+    pub read_only: bool,
+    extra_models: Arc<[String]>,
+}
+
+/// Who calls, and how.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    /// In whose name.
+    pub grant: &'a Grant,
+    /// What the request reaches, by every sign of read-only.
+    pub signals: Signals,
+    /// `http` or `stdio`.
+    pub transport: &'static str,
+    /// When the request came.
+    pub arrived: Instant,
+}
+
+/// A call's answer, and what is left of the quota, which HTTP says in headers too.
+pub struct Answer {
+    /// What the client gets.
+    pub response: Response,
+    /// What is left; `None` where the quota was not looked at.
+    pub balance: Option<Balance>,
+    /// The window that refused the call.
+    pub exhausted: Option<Exhausted>,
+}
+
+/// How a call ended, before it is put into the protocol's words.
+struct Ended {
+    result: Result<String, Refusal>,
+    balance: Option<Balance>,
+    exhausted: Option<Exhausted>,
+}
+
+impl App {
+    /// The app on the data in `folder`, which is made when it is not there.
+    ///
+    /// # Errors
+    /// `Config` when the folder, the database or the keyring cannot be used.
+    pub fn open(folder: &Path, clock: Clock, read_only: bool, extra_models: Vec<String>) -> Result<App> {
+        let store = Arc::new(Store::open(folder)?);
+        let keyring = Arc::new(Keyring::open(folder, clock.now())?);
+        let engine = Engine::new(words::SERVER, definitions());
+        Ok(App { store, keyring, clock, engine, read_only, extra_models: extra_models.into() })
+    }
+
+    /// Compiles every tool's schema now, so that no request waits for it.
+    pub fn prepare(&self) {
+        tools::TOOLS.iter().for_each(Entry::prepare);
+    }
+
+    /// Who the bearer credential is; `None` when it stands for nothing (any more).
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn authenticate(&self, bearer: &str) -> Result<Option<Grant>> {
+        access::authenticate(&self.store, bearer, self.clock.now())
+    }
+
+    /// The signs of read-only of a request with this grant.
+    pub fn signals(&self, grant: &Grant, endpoint: Endpoint, header_read_only: bool) -> Signals {
+        Signals {
+            endpoint,
+            credential_read_only: grant.read_only,
+            header_read_only,
+            server_read_only: self.read_only,
+        }
+    }
+
+    /// Runs a call and writes its row of the log. It blocks: on the database, for as long as the tool runs.
+    pub fn call(&self, caller: &Caller<'_>, mut call: Call) -> Answer {
+        let arguments = Value::Object(std::mem::take(&mut call.arguments));
+        let row = self.log_row(caller, &call, &arguments);
+        let ended = match self.admit(caller, &call, arguments) {
+            Ok((entry, arguments)) if entry.spec.effect == Effect::Read => {
+                self.read(caller, entry, &arguments, row)
+            }
+            Ok((entry, arguments)) => self.write(caller, entry, arguments, row),
+            Err(refusal) => self.refuse(caller, refusal, row),
+        };
+        self.answer(call, ended)
+    }
+
+    /// The tool and its arguments, if this caller may call it with these.
+    fn admit(
+        &self,
+        caller: &Caller<'_>,
+        call: &Call,
+        arguments: Value,
+    ) -> Result<(&'static Entry, Value), Refusal> {
+        let entry = tools::TOOLS.get(call.tool).ok_or_else(|| {
+            Refusal::from(Error::internal("the engine knows a tool that the table has not"))
+        })?;
+        if entry.spec.effect != Effect::Read && access::reach(caller.signals) != Reach::Full {
+            return Err(words::read_only(entry.spec.name, caller.signals));
+        }
+        Ok((entry, entry.check(arguments)?))
+    }
+
+    /// A refusal before the quota: logged, and costs nothing.
+    fn refuse(&self, caller: &Caller<'_>, refusal: Refusal, mut row: call_log::Call) -> Ended {
+        row.outcome = refusal.code.to_owned();
+        row.duration_us = micros(caller.arrived);
+        let tenant = caller.grant.tenant;
+        let logged =
+            self.store.write(Durability::Process, move |tx| call_log::append(&tx.tenant(tenant), &row));
+        Ended { result: logged.map_err(Refusal::from).and(Err(refusal)), balance: None, exhausted: None }
+    }
+
+    /// Runs a tool on a snapshot; then its call is counted and logged in one commit. A quota that is used up stops it
+    /// before; one that others use up meanwhile discards the result.
+    fn read(
+        &self,
+        caller: &Caller<'_>,
+        entry: &'static Entry,
+        arguments: &Value,
+        row: call_log::Call,
+    ) -> Ended {
+        let (tenant, now) = (caller.grant.tenant, self.clock.now());
+        let look = || {
+            self.store.read(|tx| {
+                let tx = tx.tenant(tenant);
+                let balance = quota::balance(&tx, now)?;
+                if balance.exhausted().is_some() {
+                    return Ok(None);
+                }
+                let (actor, redact) = (caller.grant.actor.as_str(), caller.grant.redact);
+                let (balance, keyring) = (balance.less_one(), &*self.keyring);
+                let (extra_models, spec) = (&*self.extra_models, entry.spec);
+                let cx = Cx { tx: &tx, now, actor, redact, balance, extra_models, keyring, spec, arguments };
+                Ok(Some(entry.run(&cx)))
+            })
+        };
+        let ran = match catch_unwind(AssertUnwindSafe(look)) {
+            Ok(Ok(ran)) => ran,
+            Ok(Err(error)) => Some(Err(error.into())),
+            Err(_) => Some(Err(Error::internal(format!("{} panicked", entry.spec.name)).into())),
+        };
+        self.settle(caller, now, ran, row)
+    }
+
+    /// Counts and logs what a tool that reads came to; `None` is a quota that was used up before it ran.
+    fn settle(
+        &self,
+        caller: &Caller<'_>,
+        now: Time,
+        ran: Option<Result<tools::Json, Refusal>>,
+        mut row: call_log::Call,
+    ) -> Ended {
+        row.outcome = outcome_code(ran.as_ref());
+        row.duration_us = micros(caller.arrived);
+        let (tenant, stale_key) = (caller.grant.tenant, caller.grant.stale_key);
+        let counted = self.store.write(Durability::Process, move |tx| {
+            let counted = quota::debit(&tx.tenant(tenant), now)?;
+            note(tx, tenant, stale_key, now, &counted, row)?;
+            Ok(counted)
+        });
+        match (counted, ran) {
+            (Ok(Ok(balance)), Some(ran)) => Ended::counted(ran, balance),
+            (Ok(Ok(balance)), None) => Ended::counted(Err(words::moment()), balance),
+            (Ok(Err((balance, exhausted))), _) => Ended::exhausted(balance, exhausted, now),
+            (Err(error), _) => Ended { result: Err(error.into()), balance: None, exhausted: None },
+        }
+    }
+
+    /// Runs a tool that changes something: its change, its quota and its row are one commit, on the disk before the
+    /// answer. What a tool that fails had changed is undone; its call counts all the same.
+    fn write(
+        &self,
+        caller: &Caller<'_>,
+        entry: &'static Entry,
+        arguments: Value,
+        mut row: call_log::Call,
+    ) -> Ended {
+        let (grant, now, arrived) = (caller.grant.clone(), self.clock.now(), caller.arrived);
+        let (keyring, extra_models) = (Arc::clone(&self.keyring), Arc::clone(&self.extra_models));
+        let done = self.store.write(Durability::Disk, move |tx| {
+            let tenant_tx = tx.tenant(grant.tenant);
+            let counted = quota::debit(&tenant_tx, now)?;
+            let ran = match &counted {
+                Err(_) => None,
+                Ok(balance) => Some(tx.savepoint(|| {
+                    let (actor, redact, spec) = (grant.actor.as_str(), grant.redact, entry.spec);
+                    let (keyring, extra_models) = (&*keyring, &*extra_models);
+                    let (tx, balance, arguments) = (&tenant_tx, *balance, &arguments);
+                    entry.run(&Cx { tx, now, actor, redact, balance, extra_models, keyring, spec, arguments })
+                })),
+            };
+            row.outcome = outcome_code(ran.as_ref());
+            row.duration_us = micros(arrived);
+            note(tx, grant.tenant, grant.stale_key, now, &counted, row)?;
+            Ok((counted, ran))
+        });
+        match done {
+            Ok((Ok(balance), Some(ran))) => Ended::counted(ran, balance),
+            Ok((Ok(balance), None)) => Ended::counted(Err(words::moment()), balance),
+            Ok((Err((balance, exhausted)), _)) => Ended::exhausted(balance, exhausted, now),
+            Err(error) => Ended { result: Err(error.into()), balance: None, exhausted: None },
+        }
+    }
+
+    fn log_row(&self, caller: &Caller<'_>, call: &Call, arguments: &Value) -> call_log::Call {
+        call_log::Call {
+            at: self.clock.now(),
+            credential: caller.grant.credential.clone(),
+            client: call.peer.client.name.clone(),
+            client_version: call.peer.client.version.clone(),
+            transport: caller.transport,
+            endpoint: caller.signals.endpoint.as_str(),
+            tool: call.name,
+            arguments: tools::text::masked_arguments(arguments),
+            outcome: String::new(),
+            duration_us: 0,
+            day_remaining: None,
+        }
+    }
+
+    fn answer(&self, call: Call, ended: Ended) -> Answer {
+        let Ended { result, balance, exhausted } = ended;
+        let meta = balance.as_ref().map(words::quota_meta);
+        let outcome = match result {
+            Ok(mut structured) => {
+                words::add_notice(&mut structured, balance.as_ref());
+                Outcome::Done(Output { structured, meta })
+            }
+            Err(refusal) => Outcome::Refused(refused(call.name, refusal, exhausted, self.clock.now(), meta)),
+        };
+        Answer { response: call.finish(outcome), balance, exhausted }
+    }
+}
+
+impl Ended {
+    fn counted(ran: Result<tools::Json, Refusal>, balance: Balance) -> Ended {
+        Ended { result: ran.map(tools::Json::into_text), balance: Some(balance), exhausted: None }
+    }
+
+    fn exhausted(balance: Balance, exhausted: Exhausted, now: Time) -> Ended {
+        let refusal = words::quota_exceeded(&balance, exhausted, now);
+        Ended { result: Err(refusal), balance: Some(balance), exhausted: Some(exhausted) }
+    }
+}
+
+/// Writes the call's row, with what the quota came to, and the last use of the key when that is due.
+fn note(
+    tx: &SystemTx<'_>,
+    tenant: crate::store::Tenant,
+    stale_key: Option<i64>,
+    now: Time,
+    counted: &Result<Balance, (Balance, Exhausted)>,
+    mut row: call_log::Call,
+) -> Result<()> {
+    let tx = tx.tenant(tenant);
+    row.day_remaining = match counted {
+        Ok(balance) => balance.day.remaining,
+        Err((balance, _)) => {
+            row.outcome = words::QUOTA_EXCEEDED.to_owned();
+            balance.day.remaining
+        }
+    };
+    if let Some(key) = stale_key {
+        api_key::touch(&tx, key, now)?;
+    }
+    call_log::append(&tx, &row)
+}
+
+fn outcome_code(ran: Option<&Result<tools::Json, Refusal>>) -> String {
+    match ran {
+        Some(Ok(_)) => "ok",
+        Some(Err(refusal)) => refusal.code,
+        None => words::QUOTA_EXCEEDED,
+    }
+    .to_owned()
+}
+
+/// The refusal in the protocol's words. A fault of ours is logged here, once, under a reference that the model is told.
+fn refused(
+    tool: &str,
+    mut refusal: Refusal,
+    exhausted: Option<Exhausted>,
+    now: Time,
+    meta: Option<String>,
+) -> protocol::Refusal {
+    if let Some(cause) = refusal.cause.take() {
+        let reference = HEXLOWER.encode(&random::<4>());
+        tracing::error!(tool, reference, error = ?cause, "a call failed");
+        refusal.message.push_str(&format!(" (reference {reference})"));
+    }
+    let data = exhausted.map(|exhausted| {
+        json!({
+            "window": exhausted.window,
+            "limit": exhausted.limit,
+            "retry_at": exhausted.retry_at,
+            "retry_after_seconds": exhausted.seconds_from(now),
+        })
+    });
+    protocol::Refusal { code: refusal.code, message: refusal.message, data, meta }
+}
+
+/// The tools as the protocol lists them.
+fn definitions() -> Vec<ToolDef> {
+    let define = |entry: &Entry| {
+        let hints = entry.spec.effect.annotations();
+        ToolDef {
+            name: entry.spec.name,
+            title: entry.spec.title,
+            description: entry.spec.about,
+            input_schema: entry.input_schema(),
+            output_schema: entry.output_schema(),
+            annotations: protocol::Annotations {
+                read_only: hints.read_only,
+                destructive: hints.destructive,
+                idempotent: hints.idempotent,
+                open_world: hints.open_world,
+            },
+            write: entry.spec.effect != Effect::Read,
+        }
+    };
+    tools::TOOLS.iter().map(define).collect()
+}
+
+/// What is wrong with the definitions of server and tools, for the test that keeps them right.
+pub fn definition_problems() -> Vec<String> {
+    protocol::wire::problems(&words::SERVER, &definitions())
+}
+
+/// What a request that reaches so far sees of the tools.
+pub fn view(reach: Reach) -> View {
+    match reach {
+        Reach::Full => View::Full,
+        Reach::ReadOnlyGrant => View::ReadOnlyGrant,
+        Reach::ReadOnlyEndpoint => View::ReadOnlyEndpoint,
+    }
+}
+
+fn micros(since: Instant) -> i64 {
+    i64::try_from(instant().duration_since(since).as_micros()).unwrap_or(i64::MAX)
+}
