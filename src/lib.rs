@@ -22,6 +22,7 @@ pub mod tools;
 pub mod app;
 
 // How the outside reaches it.
+pub mod bridge;
 pub mod cli;
 pub mod client;
 pub mod http;

@@ -91,6 +91,17 @@ fn decode(value: &str) -> Result<Cow<'_, str>, Fault> {
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| mismatch("a header's base64 does not hold UTF-8"))
 }
 
+/// `text` as the value of `Mcp-Name` or `Mcp-Param-*`: itself where a header can hold it, base64 between
+/// `=?base64?` and `?=` otherwise (MCP 2026-07-28, "Value Encoding").
+pub fn encode(text: &str) -> Cow<'_, str> {
+    let plain = text.bytes().all(|b| (b' '..=b'~').contains(&b)) && text.trim() == text;
+    let looks_encoded = text.starts_with("=?base64?") && text.ends_with("?=");
+    match plain && !looks_encoded {
+        true => text.into(),
+        false => format!("=?base64?{}?=", data_encoding::BASE64.encode(text.as_bytes())).into(),
+    }
+}
+
 fn equals(header: &str, argument: &Value) -> bool {
     match argument {
         Value::String(text) => header == text,
@@ -100,5 +111,25 @@ fn equals(header: &str, argument: &Value) -> bool {
             _ => header.parse::<f64>().is_ok_and(|header| Some(header) == number.as_f64()),
         },
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_decodes_to_itself() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(encode(text), expected);
+            assert_eq!(decode(expected).unwrap(), text);
+        };
+        check("get_weather", "get_weather");
+        check("file:///projects/my app/config.json", "file:///projects/my app/config.json");
+        check(" padded ", "=?base64?IHBhZGRlZCA=?=");
+        check("line1\nline2", "=?base64?bGluZTEKbGluZTI=?=");
+        check("Größe", "=?base64?R3LDtsOfZQ==?=");
+        check("=?base64?literal?=", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=");
+        check("", "");
     }
 }
