@@ -13,6 +13,7 @@ mod org;
 mod output;
 mod plan;
 mod restore;
+mod stdio;
 mod user;
 
 use std::process::ExitCode;
@@ -80,6 +81,8 @@ macro_rules! commands {
 }
 
 commands! {
+    /// Speak MCP on stdin and stdout, answered by a remote server
+    Stdio(stdio);
     /// Make, list, suspend and resume organisations
     Org(org);
     /// Add, list and remove the members of an organisation
