@@ -26,6 +26,7 @@ pub mod bridge;
 pub mod cli;
 pub mod client;
 pub mod http;
+pub mod stdio;
 
 // What must hold whatever comes in.
 #[doc(hidden)]

@@ -81,7 +81,7 @@ macro_rules! commands {
 }
 
 commands! {
-    /// Speak MCP on stdin and stdout, answered by a remote server
+    /// Speak MCP on stdin and stdout, answered from the local database or by a remote server
     Stdio(stdio);
     /// Make, list, suspend and resume organisations
     Org(org);
