@@ -39,6 +39,8 @@ pub struct Limits {
     pub streams: usize,
     /// Streams open at once, of one credential.
     pub streams_per_credential: u32,
+    /// Streams open at once, of one session.
+    pub streams_per_session: u32,
     /// Between two comment lines that keep a stream alive.
     pub heartbeat: Duration,
     /// Tool calls that run at once; more wait.
@@ -64,6 +66,7 @@ impl Default for Limits {
             body_bytes: 1_024 * 1_024,
             streams: 1_000,
             streams_per_credential: 8,
+            streams_per_session: 4,
             heartbeat: Duration::from_secs(15),
             running_calls: 64,
             call_wait: Duration::from_secs(30),

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use hyper::header::{self, HeaderMap};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 
 use super::options::Options;
@@ -38,7 +38,7 @@ pub(super) fn check_host(parts: &Parts, options: &Options) -> Result<(), Refusal
     if !agrees {
         return Err(Refusal::closing(400, "bad_host", "Host and the request target name different servers."));
     }
-    if !options.allows_host(host) {
+    if !options.allowed.host(host) {
         return Err(Refusal::new(
             421,
             "unknown_host",
@@ -56,7 +56,7 @@ pub(super) fn check_origin<'a>(parts: &'a Parts, options: &Options) -> Result<Op
         return Ok(None);
     }
     match single(&parts.headers, header::ORIGIN) {
-        Ok(origin) if options.allows_origin(origin) => Ok(Some(origin)),
+        Ok(origin) if options.allowed.origin(origin) => Ok(Some(origin)),
         Ok(origin) => Err(Refusal::new(
             403,
             "origin_not_allowed",
@@ -118,15 +118,59 @@ fn address_of(hop: &str) -> Option<IpAddr> {
     parsed.map(|address: IpAddr| address.to_canonical())
 }
 
+/// A body of JSON, as it is.
+pub(super) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
+    let refuse = |what| Err(Refusal::new(415, "unsupported_media_type", what));
+    let coded = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    if coded {
+        return refuse("Send the body as it is, without Content-Encoding.");
+    }
+    match headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) {
+        Some(b"application/json") => Ok(()),
+        Some(value) if media_type(value).eq_ignore_ascii_case(b"application/json") => Ok(()),
+        _ => refuse("Send JSON, with Content-Type: application/json."),
+    }
+}
+
+/// Whether the client takes every one of `wanted`; a client that does not say takes anything (RFC 9110 section 12.5.1).
+pub(super) fn check_accept(headers: &HeaderMap, wanted: &[&'static str]) -> Result<(), Refusal> {
+    let accepted = headers.get_all(header::ACCEPT);
+    if accepted.iter().next().is_none() {
+        return Ok(());
+    }
+    let takes = |wanted: &&str| {
+        let mut ranges = accepted.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        ranges.any(|range| covers(media_type(range), wanted.as_bytes()))
+    };
+    match wanted.iter().all(takes) {
+        true => Ok(()),
+        false => Err(Refusal::new(
+            406,
+            "not_acceptable",
+            format!("The client must accept what it may be sent: Accept: {}.", wanted.join(", ")),
+        )),
+    }
+}
+
+fn covers(range: &[u8], wanted: &[u8]) -> bool {
+    range == b"*/*"
+        || range.eq_ignore_ascii_case(wanted)
+        || range.strip_suffix(b"*").is_some_and(|kind| kind.ends_with(b"/") && wanted.starts_with(kind))
+}
+
+/// A media type or range without its parameters.
+fn media_type(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::options::Network;
+    use crate::http::options::tests::options;
 
     #[test]
     fn the_client_behind_proxies() {
-        let options =
-            Options { trusted_proxies: vec![Network::parse("10.0.0.0/8").unwrap()], ..Options::default() };
+        let options = options("TRUSTED_PROXIES=10.0.0.0/8");
         let check = |peer: &str, field: &'static str, value: &str, expected: &str| {
             let headers = HeaderMap::from_iter([(field.parse().unwrap(), value.parse().unwrap())]);
             let peer = Peer { address: peer.parse().unwrap() };

@@ -12,6 +12,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
 use super::stream::Stream;
+use crate::error::Error;
 
 /// An answer to one request.
 pub(super) type Answer = hyper::Response<Payload>;
@@ -134,6 +135,16 @@ impl Refusal {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         answer
+    }
+}
+
+/// An error of ours: its text to whoever asked, its cause to the log.
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        if error.kind.http_status() >= 500 {
+            tracing::error!(?error, "a request could not be answered");
+        }
+        Refusal::new(error.kind.http_status(), "failed", error.public)
     }
 }
 

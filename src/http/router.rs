@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use data_encoding::HEXLOWER;
 use hyper::body::Incoming;
@@ -14,10 +15,15 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 
+use tokio::task::block_in_place;
+
 use super::Site;
 use super::connection::Pulse;
+use super::credential;
+use super::mcp::Exchange;
 use super::request::{Peer, check_host, check_origin, check_target, client_address};
 use super::respond::{self, Answer, Payload, Refusal, Style};
+use crate::access::Endpoint;
 use crate::clock;
 
 /// Who may use a route.
@@ -34,8 +40,16 @@ pub(super) enum Access {
 /// What a route does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handler {
+    /// The process is up.
     Alive,
+    /// Requests can be answered.
     Ready,
+    /// A message to MCP.
+    Send(Endpoint),
+    /// The stream of a legacy session.
+    Listen(Endpoint),
+    /// The end of a legacy session.
+    End(Endpoint),
 }
 
 /// One row of the table.
@@ -48,7 +62,16 @@ pub(super) struct Route {
     pub handler: Handler,
 }
 
+const FULL: &[&str] = &["/mcp", "/mcp/"];
+const READ_ONLY: &[&str] = &["/mcp-readonly", "/mcp-readonly/"];
+
 const ROUTES: &[Route] = &[
+    route(Method::POST, FULL, Access::Bearer, Style::Rpc, Handler::Send(Endpoint::Full)),
+    route(Method::GET, FULL, Access::Bearer, Style::Rpc, Handler::Listen(Endpoint::Full)),
+    route(Method::DELETE, FULL, Access::Bearer, Style::Rpc, Handler::End(Endpoint::Full)),
+    route(Method::POST, READ_ONLY, Access::Bearer, Style::Rpc, Handler::Send(Endpoint::ReadOnly)),
+    route(Method::GET, READ_ONLY, Access::Bearer, Style::Rpc, Handler::Listen(Endpoint::ReadOnly)),
+    route(Method::DELETE, READ_ONLY, Access::Bearer, Style::Rpc, Handler::End(Endpoint::ReadOnly)),
     route(Method::GET, &["/healthz"], Access::Probe, Style::Plain, Handler::Alive),
     route(Method::GET, &["/readyz"], Access::Probe, Style::Plain, Handler::Ready),
 ];
@@ -108,7 +131,7 @@ pub(super) async fn serve(
     let start = clock::instant();
     let (parts, body) = request.into_parts();
     let found = find(&parts.method, parts.uri.path());
-    let outcome = unbroken(answer(&site, &pulse, found, &parts, body)).await;
+    let outcome = unbroken(answer(&site, &pulse, found, &parts, body, start)).await;
     let style = found.route().map_or(Style::Plain, |route| route.style);
     let mut answer = outcome.unwrap_or_else(|refusal| refusal.answer(style));
     cross_origin(&site, found, &parts, answer.headers_mut());
@@ -143,6 +166,7 @@ async fn answer(
     found: Found,
     parts: &Parts,
     body: Incoming,
+    arrived: Instant,
 ) -> Result<Answer, Refusal> {
     check_target(parts, &site.options)?;
     let access = found.route().map_or(Access::Public, |route| route.access);
@@ -155,18 +179,33 @@ async fn answer(
     if let (Some(route), &Method::OPTIONS) = (found.route(), &parts.method) {
         return Ok(preflight(route, &parts.headers));
     }
+    let grant = match access {
+        Access::Bearer => Some(credential::authenticate(site, &parts.headers)?),
+        Access::Probe | Access::Public => None,
+    };
     let Found::Route(route) = found else { return Err(no_such(found, &parts.method)) };
-    match route.handler {
-        Handler::Alive => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
-        Handler::Ready => ready(site),
+    let exchange =
+        |endpoint, grant| Exchange { site, pulse, endpoint, grant, headers: &parts.headers, arrived };
+    match (route.handler, grant) {
+        (Handler::Send(endpoint), Some(grant)) => exchange(endpoint, grant).send(body).await,
+        (Handler::Listen(endpoint), Some(grant)) => exchange(endpoint, grant).listen(),
+        (Handler::End(endpoint), Some(grant)) => exchange(endpoint, grant).end(),
+        (Handler::Ready, _) => ready(site),
+        (Handler::Alive | Handler::Send(_) | Handler::Listen(_) | Handler::End(_), _) => {
+            Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}"))
+        }
     }
 }
 
 fn ready(site: &Site) -> Result<Answer, Refusal> {
-    match site.stop.is_stopping() {
-        true => Err(Refusal::new(503, "stopping", "The server is about to stop.")),
-        false => Ok(respond::json(StatusCode::OK, "{\"status\":\"ready\"}")),
+    if site.stop.is_stopping() {
+        return Err(Refusal::new(503, "stopping", "The server is about to stop."));
     }
+    block_in_place(|| site.app.store.ping()).map_err(|error| {
+        tracing::error!(?error, "the database does not answer");
+        Refusal::new(503, "unavailable", "The database does not answer; the server's log says why.")
+    })?;
+    Ok(respond::json(StatusCode::OK, "{\"status\":\"ready\"}"))
 }
 
 fn no_such(found: Found, method: &Method) -> Refusal {
@@ -215,7 +254,7 @@ fn cross_origin(site: &Site, found: Found, parts: &Parts, headers: &mut HeaderMa
 }
 
 /// One line a request: what went well at DEBUG, so that a busy server can be quiet; what was refused at INFO.
-fn log(site: &Site, peer: Peer, parts: &Parts, found: Found, status: StatusCode, start: std::time::Instant) {
+fn log(site: &Site, peer: Peer, parts: &Parts, found: Found, status: StatusCode, start: Instant) {
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -238,6 +277,24 @@ fn log(site: &Site, peer: Peer, parts: &Parts, found: Found, status: StatusCode,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_answer() {
+        let answer = unbroken(async { panic!("at {}", 7) }).await.err().unwrap().answer(Style::Rpc);
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let Payload::Whole(body) = answer.body() else { panic!("a whole body") };
+        let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+        assert_eq!(body["error"]["code"], -32603);
+        assert!(!body.to_string().contains("at 7"), "{body}");
+    }
+
+    #[test]
+    fn what_is_protected_says_so() {
+        for route in ROUTES {
+            let mcp = route.paths.iter().all(|path| path.starts_with("/mcp"));
+            assert_eq!(route.access == Access::Bearer, mcp, "{:?}", route.paths);
+        }
+    }
 
     #[test]
     fn every_path_has_one_row_a_method() {

@@ -66,6 +66,14 @@ impl Store {
         self.with_reader(|connection| job(&SystemTx { connection }))
     }
 
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn ping(&self) -> Result<()> {
+        self.with_reader(|connection| Ok(connection.pragma_query(None, "user_version", |_| Ok(()))?))
+    }
+
     /// Runs `job` in a transaction and returns once it is committed as durably as `durability` says. An error, or a
     /// panic, undoes all that `job` did. Jobs of other threads may share the commit, never the outcome.
     ///

@@ -1,42 +1,49 @@
 //! The server as a raw socket sees it: bytes in, status and fields out.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chaterimo::access::api_key;
+use chaterimo::app::App;
+use chaterimo::clock::{Clock, Time};
+use chaterimo::config::{Config, Environment, Flags};
 use chaterimo::http::{Limits, Listener, Options, Site, serve};
+use chaterimo::store::organisation::{self, Plan};
+use chaterimo::store::{Durability, Store};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// A server of our own, in this process.
-pub struct Server {
-    pub address: SocketAddr,
+struct Server {
+    address: SocketAddr,
     runtime: Runtime,
     signals: UnboundedSender<()>,
     ended: Option<tokio::task::JoinHandle<()>>,
 }
 
-impl Server {
-    pub fn start(limits: Limits) -> Server {
-        let options = Options {
-            public_url: "https://chat.example.com".into(),
-            loopback: true,
-            limits,
-            ..Options::default()
-        };
-        Server::with(options)
-    }
+const NOW: Time = Time(1_795_000_000_000);
 
-    fn with(options: Options) -> Server {
+impl Server {
+    fn start(folder: &Path, limits: Limits) -> Server {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(Listener::bind(([127, 0, 0, 1], 0).into())).unwrap();
+        let address = listener.address();
+        let environment = [("HOME", "/"), ("CHATERIMO_PUBLIC_URL", "https://chat.example.com")];
+        let environment: BTreeMap<_, _> = environment.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let config = Config::load(&Flags::default(), &Environment(environment)).unwrap();
+        let options = Options { limits, ..Options::new(&config, address).unwrap() };
+        let app = App::open(folder, Clock::manual(NOW), false, Vec::new()).unwrap();
+        let site = Arc::new(Site::new(Arc::new(app), options));
         let (signals, mut received) = unbounded_channel();
-        let (address, site) = (listener.address(), Arc::new(Site::new(options)));
-        let told = async move || drop(received.recv().await);
-        let ended = Some(runtime.spawn(serve(listener, site, told)));
-        Server { address, runtime, signals, ended }
+        let ended =
+            runtime.spawn(serve(listener, site, async move || assert!(received.recv().await.is_some())));
+        Server { address, runtime, signals, ended: Some(ended) }
     }
 
     fn connect(&self) -> TcpStream {
@@ -45,7 +52,7 @@ impl Server {
         stream
     }
 
-    /// What comes back for `bytes` until the server closes or has answered in full.
+    /// What comes back for `bytes`.
     fn ask(&self, bytes: &[u8]) -> Reply {
         let mut stream = self.connect();
         stream.write_all(bytes).unwrap();
@@ -61,12 +68,26 @@ impl Server {
     }
 }
 
+/// A fresh key of an organisation that is made for it.
+fn key(folder: &Path, slug: &'static str, read_only: bool) -> String {
+    key_on(folder, slug, Plan::Paid, read_only)
+}
+
+fn key_on(folder: &Path, slug: &'static str, plan: Plan, read_only: bool) -> String {
+    let store = Store::open(folder).unwrap();
+    let made = store.write(Durability::Disk, move |tx| {
+        let tenant = organisation::create(tx, slug, slug, plan, NOW)?.tenant;
+        api_key::create(&tx.tenant(tenant), "test", read_only, NOW)
+    });
+    made.unwrap().1
+}
+
 /// One answer.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
 }
 
 impl Reply {
@@ -114,7 +135,8 @@ const HOST: &str = "Host: localhost\r\n";
 
 #[test]
 fn what_a_raw_request_gets() {
-    let server = Server::start(Limits::default());
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), Limits::default());
     let check = |request: String, status: u16, fields: &[(&str, &str)]| {
         let reply = server.ask(request.as_bytes());
         assert_eq!(reply.status, status, "{request:.200}\n{reply:?}");
@@ -161,7 +183,8 @@ fn what_a_raw_request_gets() {
 
 #[test]
 fn a_connection_carries_many_requests() {
-    let server = Server::start(Limits::default());
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), Limits::default());
     let mut stream = server.connect();
     let request = format!("GET /healthz HTTP/1.1\r\n{HOST}\r\n");
     for _ in 0..3 {
@@ -178,7 +201,9 @@ fn a_connection_carries_many_requests() {
 #[test]
 fn slow_and_idle_connections_are_cut() {
     let tenth = Duration::from_millis(100);
-    let server = Server::start(Limits { head_time: tenth, idle_time: tenth, ..Limits::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let server =
+        Server::start(folder.path(), Limits { head_time: tenth, idle_time: tenth, ..Limits::default() });
     let request = format!("GET /healthz HTTP/1.1\r\n{HOST}\r\n");
     let mut silent = server.connect();
     let mut halfway = server.connect();
@@ -193,7 +218,8 @@ fn slow_and_idle_connections_are_cut() {
 
 #[test]
 fn an_address_has_only_so_many_connections() {
-    let server = Server::start(Limits { connections_per_address: 2, ..Limits::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), Limits { connections_per_address: 2, ..Limits::default() });
     let request = format!("GET /healthz HTTP/1.1\r\n{HOST}\r\n");
     let mut held = [(); 2].map(|()| server.connect());
     for stream in &mut held {
@@ -207,11 +233,303 @@ fn an_address_has_only_so_many_connections() {
 
 #[test]
 fn stopping_closes_idle_connections() {
-    let server = Server::start(Limits::default());
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), Limits::default());
     let mut idle = server.connect();
     idle.write_all(format!("GET /healthz HTTP/1.1\r\n{HOST}\r\n").as_bytes()).unwrap();
     assert_eq!(Reply::read(&mut idle).status, 200);
     server.signal();
     assert!(closed(&mut idle));
     server.wait();
+}
+
+/// A POST to `path` with `fields` (each ended by CRLF) and a body.
+fn post(path: &str, fields: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\n{HOST}{fields}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+const JSON: &str = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n";
+const DISCOVER: &str = r#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{
+"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+const MODERN: &str = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: server/discover\r\n";
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",
+"capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+const LIST: &str = r#"{"jsonrpc":"2.0","id":"a","method":"tools/list"}"#;
+const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
+#[test]
+fn what_a_request_to_mcp_gets() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = format!("Authorization: Bearer {}\r\n", key(folder.path(), "acme", false));
+    let server = Server::start(folder.path(), Limits { body_bytes: 2_000, ..Limits::default() });
+    let check = |request: &str, status: u16, fields: &[(&str, &str)]| {
+        let reply = server.ask(request.as_bytes());
+        assert_eq!(reply.status, status, "{request:.300}\n{reply:?}");
+        for (name, value) in fields {
+            assert_eq!(reply.field(name), Some(*value), "{request:.300}\n{reply:?}");
+        }
+        let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+        assert!(reply.body.is_empty() || body["jsonrpc"] == "2.0", "{reply:?}");
+    };
+    let bare = |method: &str, fields: &str| format!("{method} /mcp HTTP/1.1\r\n{HOST}{fields}\r\n");
+    let json = [("content-type", "application/json"), ("cache-control", "no-store")];
+    for path in ["/mcp", "/mcp/", "/mcp-readonly", "/mcp-readonly/"] {
+        check(&post(path, &format!("{key}{JSON}{MODERN}"), DISCOVER), 200, &json);
+    }
+    // Who asks
+    let challenge = [("www-authenticate", "Bearer realm=\"chaterimo\""), ("cache-control", "no-store")];
+    for method in ["POST", "GET", "DELETE", "PUT", "HEAD"] {
+        if method != "HEAD" {
+            check(&bare(method, ""), 401, &challenge);
+        }
+    }
+    check(&bare("POST", "Authorization: Basic YTpi\r\n"), 401, &challenge);
+    check(&post("/mcp?access_token=x", &format!("{JSON}{MODERN}"), DISCOVER), 401, &challenge);
+    check(&bare("POST", "Authorization: Bearer cha_wrong\r\n"), 401, &[]);
+    for malformed in
+        ["Bearer", "Bearer ", "Bearer a b", "Bearer \"a\"", "Bearer a\r\nAuthorization: Bearer a"]
+    {
+        check(&bare("POST", &format!("Authorization: {malformed}\r\n")), 400, &[]);
+    }
+    // From where, before anything is said of the credential
+    check(&bare("POST", "Origin: https://evil.example\r\n"), 403, &[]);
+    check(&bare("POST", "Origin: null\r\n"), 403, &[]);
+    check(
+        &bare("POST", "Origin: http://localhost:6274\r\n"),
+        401,
+        &[("access-control-allow-origin", "http://localhost:6274"), ("vary", "Origin")],
+    );
+    check(&bare("OPTIONS", "Origin: https://evil.example\r\n"), 403, &[]);
+    let asks =
+        "Origin: https://chat.example.com\r\nAccess-Control-Request-Headers: authorization,mcp-param-x\r\n";
+    check(
+        &bare("OPTIONS", asks),
+        204,
+        &[
+            ("access-control-allow-origin", "https://chat.example.com"),
+            ("access-control-allow-methods", "POST, GET, DELETE"),
+            ("access-control-allow-headers", "authorization,mcp-param-x"),
+        ],
+    );
+    // How
+    check(&bare("PUT", &key), 405, &[("allow", "POST, GET, DELETE")]);
+    check(&bare("GET", &key), 405, &[("allow", "POST")]);
+    check(&bare("GET", &format!("{key}MCP-Protocol-Version: 2026-07-28\r\nMcp-Session-Id: x\r\n")), 405, &[]);
+    check(&bare("DELETE", &format!("{key}MCP-Protocol-Version: 2026-07-28\r\n")), 405, &[("allow", "POST")]);
+    check(&bare("DELETE", &key), 400, &[]);
+    let typed = |fields: &str| post("/mcp", &format!("{key}{MODERN}{fields}"), DISCOVER);
+    check(&typed("Content-Type: Application/JSON; charset=utf-8\r\nAccept: */*\r\n"), 200, &[]);
+    check(&typed("Content-Type: application/json\r\n"), 200, &[]);
+    check(
+        &typed("Content-Type: application/json\r\nAccept: text/*\r\nAccept: application/*;q=1\r\n"),
+        200,
+        &[],
+    );
+    check(&typed("Content-Type: application/json\r\nAccept: application/json\r\n"), 406, &[]);
+    check(&typed("Content-Type: application/json\r\nAccept: text/html\r\n"), 406, &[]);
+    check(&typed(""), 415, &[]);
+    check(&typed("Content-Type: text/plain\r\n"), 415, &[]);
+    check(&typed("Content-Type: application/json\r\nContent-Encoding: gzip\r\n"), 415, &[]);
+    // What
+    let body = |body: &str| post("/mcp", &format!("{key}{JSON}"), body);
+    check(&body("{"), 400, &json);
+    check(&body(""), 400, &json);
+    check(&body(LIST), 400, &json);
+    check(&body(&format!("[{LIST}]")), 400, &json);
+    check(&body(&format!("{LIST}{}", " ".repeat(2_000 - LIST.len()))), 400, &json);
+    check(&body(&" ".repeat(2_001)), 413, &[("connection", "close")]);
+    check(&body(&" ".repeat(1_000_000)), 413, &[("connection", "close")]);
+    let chunks = |data: &str| {
+        let head =
+            format!("POST /mcp HTTP/1.1\r\n{HOST}{key}{JSON}{MODERN}Transfer-Encoding: chunked\r\n\r\n");
+        format!("{head}{:x}\r\n{data}\r\n0\r\n\r\n", data.len())
+    };
+    check(&chunks(DISCOVER), 200, &json);
+    check(&chunks(&" ".repeat(2_001)), 413, &[("connection", "close")]);
+    check(&chunks(DISCOVER).replace("\r\n0\r\n", "\r\nx\r\n"), 400, &[]);
+}
+
+/// Opens a session; its id.
+fn initialize(server: &Server, path: &str, fields: &str) -> String {
+    let reply = server.ask(post(path, &format!("{fields}{JSON}"), INITIALIZE).as_bytes());
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.field("mcp-session-id").unwrap().to_owned()
+}
+
+#[test]
+fn a_legacy_session_lives_through_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ours, theirs] = ["acme", "other"].map(|slug| key(folder.path(), slug, false));
+    let bearer = |key: &str| format!("Authorization: Bearer {key}\r\n");
+    let (ours, theirs) = (bearer(&ours), bearer(&theirs));
+    let server = Server::start(folder.path(), Limits::default());
+    let id = initialize(&server, "/mcp/", &ours);
+    server.signal();
+    server.wait();
+    let server = Server::start(folder.path(), Limits::default());
+    let check = |path: &str, fields: &str, id: &str, body: &str, status: u16| {
+        let fields = format!("{fields}{JSON}Mcp-Session-Id: {id}\r\n");
+        let reply = server.ask(post(path, &fields, body).as_bytes());
+        assert_eq!(reply.status, status, "{path} {fields} {body}\n{reply:?}");
+        reply.body
+    };
+    check("/mcp", &ours, &id, INITIALIZED, 202);
+    let list: Value = serde_json::from_str(&check("/mcp", &ours, &id, LIST, 200)).unwrap();
+    assert_eq!(list["id"], "a");
+    assert!(list["result"]["tools"].as_array().is_some_and(|tools| !tools.is_empty()), "{list}");
+    check("/mcp", &format!("{ours}MCP-Protocol-Version: 2025-11-25\r\n"), &id, LIST, 200);
+    check("/mcp", &format!("{ours}MCP-Protocol-Version: 1999-01-01\r\n"), &id, LIST, 400);
+    // Another's, at another endpoint, and none: one answer.
+    let unknown = check("/mcp", &ours, "mcs_x_y_z", LIST, 404);
+    assert_eq!(check("/mcp", &theirs, &id, LIST, 404), unknown);
+    assert_eq!(check("/mcp-readonly", &ours, &id, LIST, 404), unknown);
+    assert_eq!(check("/mcp", &ours, "\u{e9}", LIST, 404), unknown);
+    // What a modern client carries along is ignored; whoever begins anew may.
+    check("/mcp", &format!("{ours}{MODERN}"), "mcs_x_y_z", DISCOVER, 200);
+    check("/mcp", &ours, "mcs_x_y_z", INITIALIZE, 200);
+    let end = format!("DELETE /mcp HTTP/1.1\r\n{HOST}{ours}Mcp-Session-Id: {id}\r\n\r\n");
+    assert_eq!(server.ask(end.replace(&ours, &theirs).as_bytes()).status, 404);
+    assert_eq!(server.ask(end.as_bytes()).status, 204);
+    assert_eq!(server.ask(end.as_bytes()).status, 404);
+    assert_eq!(check("/mcp", &ours, &id, LIST, 404), unknown);
+}
+
+#[test]
+fn batches_are_answered_where_they_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = format!("Authorization: Bearer {}\r\n", key(folder.path(), "acme", false));
+    let server = Server::start(folder.path(), Limits::default());
+    let old = INITIALIZE.replace("2025-11-25", "2025-03-26");
+    let reply = server.ask(post("/mcp", &format!("{key}{JSON}"), &old).as_bytes());
+    let session = format!("Mcp-Session-Id: {}\r\n", reply.field("mcp-session-id").unwrap());
+    let check = |body: &str, status: u16, answers: Option<usize>| {
+        let reply = server.ask(post("/mcp", &format!("{key}{JSON}{session}"), body).as_bytes());
+        assert_eq!(reply.status, status, "{body}\n{reply:?}");
+        let body: Option<Value> = serde_json::from_str(&reply.body).ok();
+        assert_eq!(body.and_then(|body| body.as_array().map(Vec::len)), answers, "{reply:?}");
+    };
+    check(&format!("[{LIST},{INITIALIZED},{LIST}]"), 200, Some(2));
+    check(&format!("[{INITIALIZED}]"), 202, None);
+    check(&format!("[{LIST},{INITIALIZE}]"), 400, None);
+}
+
+#[test]
+fn a_stream_beats_until_the_server_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = format!("Authorization: Bearer {}\r\n", key(folder.path(), "acme", false));
+    let heartbeat = Duration::from_millis(20);
+    let limits = Limits { heartbeat, streams_per_session: 1, ..Limits::default() };
+    let server = Server::start(folder.path(), limits);
+    let id = initialize(&server, "/mcp", &key);
+    let listen = |id: &str, accept: &str| {
+        let mut stream = server.connect();
+        let fields = format!("{HOST}{key}Accept: {accept}\r\nMcp-Session-Id: {id}\r\n");
+        stream.write_all(format!("GET /mcp HTTP/1.1\r\n{fields}\r\n").as_bytes()).unwrap();
+        let head = read_head(&mut stream);
+        (stream, head)
+    };
+    assert!(listen("mcs_x_y_z", "text/event-stream").1.starts_with("HTTP/1.1 404"));
+    assert!(listen(&id, "application/json").1.starts_with("HTTP/1.1 406"));
+    let (mut stream, head) = listen(&id, "text/event-stream");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert_eq!(field(&head, "x-accel-buffering"), Some("no"));
+    assert_eq!(field(&head, "content-type"), Some("text/event-stream"));
+    for _ in 0..3 {
+        let mut chunk = [0; "4\r\n: \n\n\r\n".len()];
+        stream.read_exact(&mut chunk).unwrap();
+        assert_eq!(&chunk, b"4\r\n: \n\n\r\n");
+    }
+    assert!(listen(&id, "text/event-stream").1.starts_with("HTTP/1.1 409"));
+    server.signal();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "{rest:?}");
+    server.wait();
+}
+
+#[test]
+fn a_stream_ends_with_its_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = format!("Authorization: Bearer {}\r\n", key(folder.path(), "acme", false));
+    let server =
+        Server::start(folder.path(), Limits { heartbeat: Duration::from_millis(20), ..Limits::default() });
+    let id = initialize(&server, "/mcp", &key);
+    let fields = format!("{HOST}{key}Mcp-Session-Id: {id}\r\n\r\n");
+    let mut stream = server.connect();
+    stream.write_all(format!("GET /mcp HTTP/1.1\r\n{fields}").as_bytes()).unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+    assert_eq!(server.ask(format!("DELETE /mcp HTTP/1.1\r\n{fields}").as_bytes()).status, 204);
+    let mut last = Vec::new();
+    while !last.ends_with(b"0\r\n\r\n") {
+        let mut bytes = [0; 64];
+        let count = stream.read(&mut bytes).unwrap();
+        assert!(count > 0, "{last:?}");
+        last.extend_from_slice(&bytes[..count]);
+    }
+}
+
+#[test]
+fn a_slow_body_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = format!("Authorization: Bearer {}\r\n", key(folder.path(), "acme", false));
+    let server =
+        Server::start(folder.path(), Limits { body_time: Duration::from_millis(50), ..Limits::default() });
+    let request = post("/mcp", &format!("{key}{JSON}"), DISCOVER);
+    let reply = server.ask(&request.as_bytes()[..request.len() - 1]);
+    assert_eq!((reply.status, reply.field("connection")), (408, Some("close")), "{reply:?}");
+}
+
+/// A modern call of `tool`.
+fn call(path: &str, fields: &str, tool: &str, arguments: &str) -> String {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities":{}}"#;
+    let params = format!(r#"{{"name":"{tool}","arguments":{arguments},{meta}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{params}}}"#);
+    let headers =
+        format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n");
+    post(path, &format!("{fields}{JSON}{headers}"), &body)
+}
+
+#[test]
+fn a_call_is_answered_until_the_quota_is_used_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = format!("Authorization: Bearer {}\r\n", key_on(folder.path(), "acme", Plan::Free, false));
+    let server = Server::start(folder.path(), Limits::default());
+    for round in 1..=6 {
+        let reply = server.ask(call("/mcp", &key, "list_chatbots", "{}").as_bytes());
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!((reply.status, &body["id"]), (200, &Value::from(7)), "{reply:?}");
+        let refused = round == 6;
+        assert_eq!(body["result"]["isError"].as_bool().unwrap_or(false), refused, "{reply:?}");
+        let fields = ["ratelimit", "ratelimit-policy", "retry-after"].map(|name| reply.field(name));
+        // The clock stands at 11:06:40 UTC.
+        let expected = refused.then_some([
+            r#""minute";r=0;t=60, "day";r=0;t=46400"#,
+            r#""minute";q=5;w=60, "day";q=5;w=86400"#,
+            "46400",
+        ]);
+        assert_eq!(fields, expected.map_or([None; 3], |fields| fields.map(Some)), "{reply:?}");
+    }
+}
+
+#[test]
+fn any_sign_of_read_only_takes_the_write_tools_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let [full, read_only] = [false, true].map(|read_only| {
+        let slug = if read_only { "reader" } else { "writer" };
+        format!("Authorization: Bearer {}\r\n", key(folder.path(), slug, read_only))
+    });
+    let server = Server::start(folder.path(), Limits::default());
+    let list = DISCOVER.replace("server/discover", "tools/list");
+    let modern = MODERN.replace("server/discover", "tools/list");
+    let tools = |path: &str, fields: &str| -> usize {
+        let reply = server.ask(post(path, &format!("{fields}{JSON}{modern}"), &list).as_bytes());
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        body["result"]["tools"].as_array().unwrap().len()
+    };
+    let (all, reading) = (tools("/mcp", &full), tools("/mcp-readonly", &full));
+    assert!(reading <= all);
+    assert_eq!(tools("/mcp", &read_only), reading);
+    assert_eq!(tools("/mcp", &format!("{full}X-MCP-Readonly: true\r\n")), reading);
+    assert_eq!(tools("/mcp", &format!("{full}X-MCP-Readonly: false\r\n")), all);
 }
