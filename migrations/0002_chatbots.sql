@@ -35,6 +35,9 @@ CREATE TABLE chatbot (
     UNIQUE (organisation, external_id)
 ) STRICT;
 
+-- One main chatbot.
+CREATE UNIQUE INDEX chatbot_primary ON chatbot (organisation) WHERE is_primary = 1;
+
 -- Every version of a chatbot's settings, the present one among them, whole, as JSON.
 CREATE TABLE chatbot_version (
     organisation INTEGER NOT NULL,

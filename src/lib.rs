@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod keyring;
+pub mod models;
 
 // MCP without sockets, clock or database.
 pub mod protocol;

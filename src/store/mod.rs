@@ -6,6 +6,7 @@
 //! Who is asking is a type: a query on a tenant's data needs a [`TenantTx`], which needs a [`Tenant`], which only
 //! [`api_key::authenticate`] (from a credential) and [`organisation`] (for the operator's own commands) give out.
 
+mod choice;
 mod sqlite;
 mod writer;
 

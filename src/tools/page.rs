@@ -54,31 +54,87 @@ pub fn page<T: Serialize, P: Serialize>(
     total: i64,
     position: impl Fn(&T) -> P,
 ) -> Result<Json, Refusal> {
-    let mut items = String::with_capacity(4_096);
-    let mut taken: usize = 0;
-    let mut chars = 0;
-    let budget = items_budget(cx);
-    for row in rows.iter().take(paging.limit()) {
-        let item = serde_json::to_string(row).map_err(Error::internal)?;
-        let item_chars = item.chars().count() + 1;
-        if taken > 0 && chars + item_chars > budget {
-            break;
-        }
-        if taken > 0 {
-            items.push(',');
-        }
-        items.push_str(&item);
-        chars += item_chars;
-        taken += 1;
+    let mut page = Page::new(cx, paging);
+    for row in rows {
+        page.push(row, position(row))?;
     }
-    let next = match rows.get(taken.wrapping_sub(1)) {
-        Some(last) if taken < rows.len() => {
-            serde_json::to_string(&cx.cursor(&position(last))?).map_err(Error::internal)?
+    page.finish(plural, total)
+}
+
+/// A page that takes its rows one after the other, as the database hands them out. Each is serialised where it will
+/// stand.
+pub struct Page<'a, P> {
+    cx: &'a Cx<'a>,
+    limit: usize,
+    budget: usize,
+    items: Vec<u8>,
+    chars: usize,
+    taken: i64,
+    /// Where the last row that was taken stands.
+    last: Option<P>,
+    /// Whether a row was left for the next page.
+    more: bool,
+}
+
+impl<'a, P: Serialize> Page<'a, P> {
+    /// An empty page.
+    pub fn new(cx: &'a Cx<'a>, paging: &Paging) -> Page<'a, P> {
+        let items = Vec::with_capacity(4_096);
+        let (limit, budget) = (paging.limit(), items_budget(cx));
+        Page { cx, limit, budget, items, chars: 0, taken: 0, last: None, more: false }
+    }
+
+    /// Takes a row if there is room; `position` is what the cursor keeps of it. The first row always has room.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be serialised.
+    pub fn push(&mut self, row: &impl Serialize, position: P) -> Result<(), Error> {
+        if self.more || self.taken as usize == self.limit {
+            self.more = true;
+            return Ok(());
         }
-        _ => "null".to_owned(),
-    };
-    let text = format!("{{\"{plural}\":[{items}],\"next_cursor\":{next},\"total\":{total}}}");
-    Ok(Json(if taken == 0 { text } else { with_untrusted(cx.spec.untrusted, &text) }))
+        let start = self.items.len();
+        if self.taken > 0 {
+            self.items.push(b',');
+        }
+        serde_json::to_writer(&mut self.items, row).map_err(Error::internal)?;
+        self.chars += chars(&self.items[start..]);
+        if self.taken > 0 && self.chars > self.budget {
+            self.items.truncate(start);
+            self.more = true;
+            return Ok(());
+        }
+        self.taken += 1;
+        self.last = Some(position);
+        Ok(())
+    }
+
+    /// How many rows there are in all, when this page, the first, has them all.
+    pub fn all(&self) -> Option<i64> {
+        (!self.more).then_some(self.taken)
+    }
+
+    /// The page as the tool answers it.
+    ///
+    /// # Errors
+    /// `internal` when the position cannot be serialised.
+    pub fn finish(self, plural: &str, total: i64) -> Result<Json, Refusal> {
+        let next = match &self.last {
+            Some(last) if self.more => {
+                serde_json::to_string(&self.cx.cursor(last)?).map_err(Error::internal)?
+            }
+            _ => "null".to_owned(),
+        };
+        let items = str::from_utf8(&self.items).map_err(Error::internal)?;
+        let text = format!("{{\"{plural}\":[{items}],\"next_cursor\":{next},\"total\":{total}}}");
+        let untrusted = self.cx.spec.untrusted;
+        Ok(Json(if self.taken == 0 { text } else { with_untrusted(untrusted, &text) }))
+    }
+}
+
+/// Characters of UTF-8 text.
+fn chars(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
 }
 
 /// Characters that the items of a list, or the parts of one thing, may have: the limit without what stands around them.
