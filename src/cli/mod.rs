@@ -7,12 +7,14 @@ mod backup;
 mod config;
 mod doctor;
 mod flags;
+mod greeting;
 mod key;
 mod logging;
 mod org;
 mod output;
 mod plan;
 mod restore;
+mod serve;
 mod stdio;
 mod user;
 
@@ -81,6 +83,8 @@ macro_rules! commands {
 }
 
 commands! {
+    /// Serve MCP over HTTP
+    Serve(serve);
     /// Speak MCP on stdin and stdout, answered from the local database or by a remote server
     Stdio(stdio);
     /// Make, list, suspend and resume organisations

@@ -1,6 +1,8 @@
 //! The command line, as a process: what is said where, and the exit code.
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
 
 /// A home of its own, and the binary in it with a clean environment.
 struct Home(tempfile::TempDir);
@@ -230,4 +232,94 @@ fn the_doctor_names_what_is_wrong_and_the_remedy() {
     assert!(ran.code == 1 && ran.out.contains("a server runs there already"), "{}", ran.out);
     std::fs::write(format!("{data}/chaterimo.db"), "This was a database once. ".repeat(400)).unwrap();
     doctor("WRONG  database");
+}
+
+/// A server of the home's data, ended with the test.
+struct Serving(Child);
+
+impl Serving {
+    /// Starts it, and gives the line that it says once it accepts connections.
+    fn start(home: &Home) -> (Serving, serde_json::Value) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chaterimo"));
+        command.env_clear().env("HOME", home.0.path()).args(["serve", "--json", "--listen", "127.0.0.1:0"]);
+        let mut serving = Serving(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(serving.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        (serving, serde_json::from_str(&line).unwrap())
+    }
+
+    fn signal(&mut self, signal: &str) -> Option<i32> {
+        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Posts `body` to `url`, on a connection of its own; the whole answer.
+fn post(url: &str, key: &str, body: &str) -> String {
+    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut connection = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(
+        connection,
+        "POST /{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+#[cfg(unix)]
+fn a_server_says_where_it_is_answers_and_stops_cleanly() {
+    let home = home_with_acme();
+    let key = home.run("key create").out.trim_end().to_owned();
+    let mark = home.path(".local/share/chaterimo/running");
+    let (mut serving, greeting) = Serving::start(&home);
+    let url = greeting["url"].as_str().unwrap().to_owned();
+    assert_eq!(greeting["readonly_url"].as_str().unwrap(), url.replace("/mcp/", "/mcp-readonly/"));
+    assert_eq!(greeting.as_object().unwrap().len(), 2);
+    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+    let answer = post(&url, &key, hello);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("serverInfo"), "{answer}");
+    assert!(post(&url, "cha_wrong", hello).starts_with("HTTP/1.1 401"));
+    assert!(std::path::Path::new(&mark).exists());
+    let copy = home.path("copy.db");
+    home.done(&format!("backup {copy}"));
+    home.refused(&format!("restore --force {copy}"), 1, "in use");
+    assert_eq!(serving.signal("-TERM"), Some(0));
+    assert!(!std::path::Path::new(&mark).exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_server_that_was_killed_is_noticed_at_the_next_start() {
+    let home = Home::new();
+    let mark = home.path(".local/share/chaterimo/running");
+    let (mut killed, _) = Serving::start(&home);
+    assert_eq!(killed.signal("-KILL"), None);
+    assert!(std::path::Path::new(&mark).exists());
+    let (mut next, _) = Serving::start(&home);
+    assert_eq!(next.signal("-INT"), Some(0));
+    assert!(!std::path::Path::new(&mark).exists());
+}
+
+#[test]
+fn a_server_that_would_expose_credentials_does_not_start() {
+    let home = Home::new();
+    home.refused("serve --listen 0.0.0.0:0", 2, "public_url is not set");
+    home.refused("serve --listen 0.0.0.0:0 --public-url https://a.example", 2, "without TLS");
+    home.refused("serve --tls-cert cert.pem", 2, "tls_key is not");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ran = home.run(&format!("serve --listen {}", taken.local_addr().unwrap()));
+    assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains("listen"), "{}", ran.err);
 }

@@ -1,0 +1,69 @@
+//! `chaterimo serve`: the server over HTTP, from an empty folder if need be.
+
+use std::sync::Arc;
+
+use super::greeting::Greeting;
+use super::{Context, flags};
+use crate::app::App;
+use crate::error::{Error, Kind, Result};
+use crate::http::{self, Listener, Options, Site};
+use crate::store::Store;
+
+/// `chaterimo serve`
+#[derive(clap::Args)]
+pub struct Args {
+    /// Say where the server is in one line of JSON instead of words, once it accepts connections
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    _serving: flags::Serving,
+}
+
+impl Args {
+    pub(super) fn run(self, context: &mut Context) -> Result<()> {
+        let config = &context.config;
+        config.check_serving(false)?;
+        let clock = context.clock.clone();
+        let app = Arc::new(App::open(&config.data_dir, clock, config.read_only, config.models.clone())?);
+        let mark = app.store.mark_running()?;
+        if mark.unclean {
+            check(&app.store)?;
+        }
+        app.prepare();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.map_err(Error::internal)?.block_on(self.serve(context, Arc::clone(&app)))?;
+        app.store.checkpoint()
+    }
+
+    /// Serves until a signal stops it.
+    async fn serve(self, context: &mut Context, app: Arc<App>) -> Result<()> {
+        let Context { config, out, .. } = context;
+        let signals = http::signals()?;
+        let listener = Listener::bind(config.listen).await?;
+        let options = Options::new(config, listener.address())?;
+        let greeting = Greeting::new(&options.public_origin, None);
+        if self.json {
+            out.line(serde_json::to_string(&greeting).map_err(Error::internal)?)?;
+        } else {
+            let program = std::env::current_exe().unwrap_or_else(|_| "chaterimo".into());
+            out.line(greeting.text(&program, &config.data_dir))?;
+        }
+        http::serve(listener, Arc::new(Site::new(app, options)), signals).await;
+        Ok(())
+    }
+}
+
+/// Reads the whole database after a stop that was none of ours.
+fn check(store: &Store) -> Result<()> {
+    tracing::warn!("the last server of this folder did not stop cleanly; checking the database");
+    match store.quick_check()?.first() {
+        None => Ok(()),
+        Some(fault) => Err(Error::new(
+            Kind::Unavailable,
+            format!(
+                "The database is damaged ({}): put a backup back with `chaterimo restore --force FILE`.",
+                fault.replace('\n', " ")
+            ),
+        )),
+    }
+}
