@@ -247,7 +247,8 @@ fn stale(id: i64, expected: i64, present: i64) -> Error {
     )
 }
 
-fn check_external_id(external_id: &str) -> Result<()> {
+/// Whether an external id may be one.
+pub(super) fn check_external_id(external_id: &str) -> Result<()> {
     match external_id.chars().count() {
         1..=EXTERNAL_ID_CHARS_MAX => Ok(()),
         chars => Err(Error::invalid(format!(

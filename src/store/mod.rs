@@ -16,6 +16,7 @@ pub mod call_log;
 pub mod chatbot;
 pub mod organisation;
 pub mod quota;
+pub mod sales_rule;
 pub mod session;
 pub mod user;
 
