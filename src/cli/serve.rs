@@ -46,7 +46,8 @@ impl Args {
             out.line(serde_json::to_string(&greeting).map_err(Error::internal)?)?;
         } else {
             let program = std::env::current_exe().unwrap_or_else(|_| "chaterimo".into());
-            out.line(greeting.text(&program, &config.data_dir))?;
+            let data_dir = std::path::absolute(&config.data_dir).map_err(Error::internal)?;
+            out.line(greeting.text(&program, &data_dir))?;
         }
         http::serve(listener, Arc::new(Site::new(app, options)), signals).await;
         Ok(())
