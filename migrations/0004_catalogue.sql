@@ -30,7 +30,9 @@ CREATE TABLE product (
     UNIQUE (organisation, id),
     UNIQUE (organisation, external_id)
 ) STRICT;
-CREATE INDEX product_by_update ON product (organisation, updated_at, id);
+-- All that products are filtered by, so that a filter reads no descriptions.
+CREATE INDEX product_filter ON product
+    (organisation, id, source, availability, price_min, price_max, vendor, product_type, updated_at);
 
 -- SKUs, barcodes and handles, upper-cased, for exact look-ups.
 CREATE TABLE product_code (
@@ -58,14 +60,16 @@ CREATE TABLE document (
     FOREIGN KEY (organisation, chatbot) REFERENCES chatbot (organisation, id)
 ) STRICT;
 
--- The sources a chatbot answers from.
+CREATE INDEX document_by_kind ON document (organisation, kind, chatbot, id);
+
+-- The sources a chatbot answers from. One without any of kind 'products' uses every catalogue.
 CREATE TABLE knowledge_source (
     organisation INTEGER NOT NULL,
     chatbot      INTEGER NOT NULL,
     kind         TEXT NOT NULL CHECK (kind IN ('products', 'documents', 'custom')),
-    -- For products the catalogue's source; else empty.
+    -- For products the catalogue's source, or empty for every catalogue; else empty.
     name         TEXT NOT NULL,
-    items        INTEGER NOT NULL,
+    -- When the last retraining indexed it.
     indexed_at   INTEGER,
     PRIMARY KEY (organisation, chatbot, kind, name),
     FOREIGN KEY (organisation, chatbot) REFERENCES chatbot (organisation, id)
@@ -92,3 +96,37 @@ CREATE TABLE training_job (
 -- One job a chatbot at a time.
 CREATE UNIQUE INDEX training_job_active ON training_job (organisation, chatbot) WHERE status IN ('queued', 'running');
 CREATE INDEX training_job_by_chatbot ON training_job (organisation, chatbot, id);
+CREATE INDEX training_job_waiting ON training_job (status, requested_at) WHERE status IN ('queued', 'running');
+
+-- Full text: an inverted index whose every key begins with the organisation, so that what one organisation finds, and
+-- how it is scored, cannot depend on another's rows (the statistics of an FTS5 table are of the whole table).
+-- `space` says what is indexed: 1 words of products, 2 trigrams of products' titles and SKUs, 3 words of documents.
+
+-- The items that have a term, 128 a row: six bytes an item, as store::index has them.
+CREATE TABLE search_posting (
+    organisation INTEGER NOT NULL,
+    space        INTEGER NOT NULL,
+    term         TEXT NOT NULL,
+    block        INTEGER NOT NULL,
+    postings     BLOB NOT NULL,
+    PRIMARY KEY (organisation, space, term, block)
+) STRICT, WITHOUT ROWID;
+
+-- What an item was indexed with, so that it can be taken out again: its distinct terms, separated by spaces.
+CREATE TABLE search_entry (
+    organisation INTEGER NOT NULL,
+    space        INTEGER NOT NULL,
+    item         INTEGER NOT NULL,
+    length       INTEGER NOT NULL,
+    terms        TEXT NOT NULL,
+    PRIMARY KEY (organisation, space, item)
+) STRICT, WITHOUT ROWID;
+
+-- How many items a space has, and how many words they have in all.
+CREATE TABLE search_total (
+    organisation INTEGER NOT NULL,
+    space        INTEGER NOT NULL,
+    items        INTEGER NOT NULL,
+    length       INTEGER NOT NULL,
+    PRIMARY KEY (organisation, space)
+) STRICT, WITHOUT ROWID;

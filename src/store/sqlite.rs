@@ -229,3 +229,9 @@ impl From<rusqlite::Error> for Error {
         Error::new(kind, public).because(cause)
     }
 }
+
+impl From<rusqlite::types::FromSqlError> for Error {
+    fn from(cause: rusqlite::types::FromSqlError) -> Error {
+        Error::internal(cause)
+    }
+}
