@@ -27,6 +27,7 @@ pub mod bridge;
 pub mod cli;
 pub mod client;
 pub mod http;
+pub mod record;
 pub mod stdio;
 
 // What must hold whatever comes in.

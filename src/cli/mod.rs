@@ -13,6 +13,7 @@ mod logging;
 mod org;
 mod output;
 mod plan;
+mod record;
 mod restore;
 mod serve;
 mod stdio;
@@ -101,6 +102,8 @@ commands! {
     Restore(restore);
     /// Look for what is wrong, and say what to do
     Doctor(doctor);
+    /// Record what a client and an MCP server say to each other
+    Record(record);
     /// Show the settings and check them
     Config(config);
 }

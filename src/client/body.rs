@@ -1,10 +1,12 @@
 //! The body of an answer: read whole under a limit, or chunk by chunk as it comes.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 
 use super::pool::Lease;
 use crate::error::{Error, Kind, Result};
@@ -33,19 +35,13 @@ impl Body {
     /// # Errors
     /// `Unavailable` when the connection breaks before the body is whole.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
-        loop {
-            match self.incoming.frame().await {
-                None => {
-                    self.give_back();
-                    return Ok(None);
-                }
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if !data.is_empty() => return Ok(Some(data)),
-                    _ => continue,
-                },
-                Some(Err(error)) => return Err(broken().because(error)),
+        while let Some(frame) = self.frame().await {
+            match frame?.into_data() {
+                Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                _ => {}
             }
         }
+        Ok(None)
     }
 
     /// The whole body, of at most `limit` bytes.
@@ -76,6 +72,28 @@ impl Body {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
+    }
+}
+
+/// Frame by frame, for whoever passes it on.
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if frame.is_none() {
+            self.give_back();
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| broken().because(error))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
     }
 }
 

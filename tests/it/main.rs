@@ -5,4 +5,5 @@ mod bridge;
 mod cli;
 mod http;
 mod properties;
+mod record;
 mod schema;

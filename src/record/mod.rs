@@ -1,0 +1,243 @@
+//! Records what an MCP client and a server say to each other, in the format of `protocol::transcript`: between the two
+//! over HTTP (`proxy`) or on stdin and stdout (`wrapper`).
+//!
+//! Messages pass on untouched and at once; a thread of its own redacts and writes what is noted of them, one line each.
+
+pub mod proxy;
+mod redact;
+pub mod wrapper;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use hyper::header::CONTENT_TYPE;
+use serde_json::Value;
+
+use self::redact::Redactor;
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::protocol::transcript::{Endpoint, From, HEADERS, Header, Http, Line, Transport, VERSION, line_of};
+use crate::protocol::wire::ClientInfo;
+
+/// Lines held back until the client says who it is, for that stands in the first line.
+const MAX_HELD: usize = 1_000;
+
+/// What to record, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file to make; it must not exist.
+    pub out: PathBuf,
+    /// What the messages go over.
+    pub transport: Transport,
+    /// The endpoint is the read-only one. Over HTTP a path with `readonly` in it says so too.
+    pub readonly: bool,
+    /// What happens in it, for people.
+    pub about: Option<String>,
+    /// Leave e-mail addresses as they are.
+    pub keep_emails: bool,
+}
+
+/// Notes messages; cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    notes: mpsc::Sender<Option<Note>>,
+    start: Instant,
+}
+
+/// A recording under way.
+pub struct Recording {
+    recorder: Recorder,
+    writer: JoinHandle<io::Result<usize>>,
+    out: PathBuf,
+}
+
+/// One thing that was said.
+struct Note {
+    at_ms: u64,
+    from: From,
+    exchange: Option<u64>,
+    head: Option<Head>,
+    body: Bytes,
+}
+
+/// What HTTP says around it.
+#[derive(Default)]
+struct Head {
+    method: Option<String>,
+    path: Option<String>,
+    status: Option<u16>,
+    headers: HeaderMap,
+}
+
+impl Recording {
+    /// Begins a recording.
+    ///
+    /// # Errors
+    /// `Invalid` when the file exists or cannot be made.
+    pub fn begin(options: Options) -> Result<Recording> {
+        let file = create(&options.out)?;
+        let out = options.out.clone();
+        let (notes, received) = mpsc::channel();
+        let writer = std::thread::Builder::new()
+            .name("recorder".into())
+            .spawn(move || Writer::new(file, options).run(&received))
+            .map_err(Error::internal)?;
+        Ok(Recording { recorder: Recorder { notes, start: clock::instant() }, writer, out })
+    }
+
+    /// What notes messages for this recording.
+    pub fn recorder(&self) -> Recorder {
+        self.recorder.clone()
+    }
+
+    /// Ends the recording: how many messages are in the file.
+    ///
+    /// # Errors
+    /// When the file could not be written to the end.
+    pub fn finish(self) -> Result<usize> {
+        let _ = self.recorder.notes.send(None);
+        let written = self.writer.join().map_err(|_| Error::internal("the recorder's thread panicked"))?;
+        let what = format!("{} could not be written to the end.", self.out.display());
+        written.map_err(|e| Error::invalid(what).because(e))
+    }
+}
+
+/// A new file that its owner alone may read: a recording may hold what redaction does not know.
+fn create(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|e| {
+        let why = match e.kind() {
+            io::ErrorKind::AlreadyExists => "it exists; name another file".to_owned(),
+            _ => e.to_string(),
+        };
+        Error::invalid(format!("{} cannot be made: {why}.", path.display())).because(e)
+    })
+}
+
+impl Recorder {
+    fn note(&self, from: From, exchange: Option<u64>, head: Option<Head>, body: Bytes) {
+        let at_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // The writer goes only when the file fails, which the end of the recording tells.
+        let _ = self.notes.send(Some(Note { at_ms, from, exchange, head, body }));
+    }
+}
+
+/// Until this process is told to stop.
+pub async fn stopped() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+struct Writer {
+    file: File,
+    redactor: Redactor,
+    /// Until it is written, the first line without its client.
+    header: Option<Header>,
+    held: Vec<Line>,
+    written: usize,
+}
+
+impl Writer {
+    fn new(file: File, options: Options) -> Writer {
+        let endpoint = if options.readonly { Endpoint::Readonly } else { Endpoint::Full };
+        let (transport, about) = (options.transport, options.about);
+        let header =
+            Header { transcript: VERSION, client: ClientInfo::default(), transport, endpoint, about };
+        let redactor = Redactor::new(options.keep_emails);
+        Writer { file, redactor, header: Some(header), held: Vec::new(), written: 0 }
+    }
+
+    fn run(mut self, notes: &mpsc::Receiver<Option<Note>>) -> io::Result<usize> {
+        while let Ok(Some(note)) = notes.recv() {
+            self.take(note)?;
+        }
+        self.introduce(None)?;
+        Ok(self.written)
+    }
+
+    fn take(&mut self, note: Note) -> io::Result<()> {
+        let line = self.line(note);
+        let Some(header) = &mut self.header else { return self.write(&line) };
+        let path = line.http.as_ref().and_then(|http| http.path.as_deref()).unwrap_or_default();
+        if path.contains("readonly") {
+            header.endpoint = Endpoint::Readonly;
+        }
+        let client = line.message.as_ref().filter(|_| line.from == From::Client).and_then(client_of);
+        self.held.push(line);
+        match client.is_some() || self.held.len() >= MAX_HELD {
+            true => self.introduce(client),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes the first line, if it is not, and what was held back for it.
+    fn introduce(&mut self, client: Option<ClientInfo>) -> io::Result<()> {
+        let Some(mut header) = self.header.take() else { return Ok(()) };
+        header.client = client.unwrap_or_default();
+        self.file.write_all(line_of(&header).as_bytes())?;
+        std::mem::take(&mut self.held).iter().try_for_each(|line| self.write(line))
+    }
+
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        self.written += 1;
+        self.file.write_all(line_of(line).as_bytes())
+    }
+
+    fn line(&mut self, note: Note) -> Line {
+        let is_form = note.head.as_ref().is_some_and(|head| {
+            let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+            kind.starts_with(b"application/x-www-form-urlencoded")
+        });
+        let http = note.head.map(|head| self.http(head));
+        let message = self.redactor.message(&note.body, is_form);
+        Line { at_ms: note.at_ms, from: note.from, exchange: note.exchange, http, message }
+    }
+
+    fn http(&mut self, head: Head) -> Http {
+        self.redactor.learn_headers(&head.headers);
+        let mut http = Http { method: head.method, status: head.status, ..Http::default() };
+        for name in HEADERS {
+            let Some(value) = head.headers.get(name) else { continue };
+            let value = String::from_utf8_lossy(value.as_bytes());
+            let shown = match name {
+                "mcp-session-id" => self.redactor.learn("session", &value),
+                _ => self.redactor.text(&value),
+            };
+            http.headers.insert(name.to_owned(), shown);
+        }
+        http.path = head.path.map(|path| self.redactor.path(&path));
+        http
+    }
+}
+
+/// Who the client of this message says it is, in either era.
+fn client_of(message: &Value) -> Option<ClientInfo> {
+    let params = message.get("params")?;
+    let modern = || params.get("_meta")?.get("io.modelcontextprotocol/clientInfo");
+    let info = params.get("clientInfo").or_else(modern)?;
+    let text = |name: &str| info.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(ClientInfo {
+        name: text("name").unwrap_or_default(),
+        version: text("version").unwrap_or_default(),
+        title: text("title"),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! Over HTTP: a proxy on loopback that passes everything on to one origin and notes it.
+//!
+//! It rewrites nothing but `Host`, and takes out `Accept-Encoding`, so that answers come readable.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Either, Full, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+
+use super::{Head, Recorder};
+use crate::client::{self, Client};
+use crate::error::{Error, Result};
+use crate::protocol::framing::sse::Parser;
+use crate::protocol::transcript::From;
+
+/// The largest body of a request, and the most that is noted of one message, in bytes.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// How long a server may take to answer: whoever is recorded decides when that is too long.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Headers that are about one connection and not passed on (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// A proxy that listens.
+pub struct Proxy {
+    listener: TcpListener,
+    target: Target,
+    url: String,
+}
+
+#[derive(Clone)]
+struct Target {
+    client: Client,
+    /// Scheme and authority, without a slash at the end.
+    origin: Arc<str>,
+    exchanges: Arc<AtomicU64>,
+}
+
+type Answer = Response<Either<Tap, Full<Bytes>>>;
+
+impl Proxy {
+    /// Listens on `address` for what is meant for the server at `url`; port 0 picks a free one.
+    ///
+    /// # Errors
+    /// `Invalid` when `url` is no http or https URL, or `address` is reachable from elsewhere or taken; `Config` when
+    /// the CA file cannot be read.
+    pub async fn bind(address: SocketAddr, url: &str, ca_file: Option<PathBuf>) -> Result<Proxy> {
+        if !address.ip().is_loopback() {
+            return Err(Error::invalid(format!(
+                "{address} is not on this machine alone; record on 127.0.0.1."
+            )));
+        }
+        let origin = origin_of(url)?;
+        let client = Client::new(client::Options { ca_file, head: PATIENCE, ..client::Options::default() })?;
+        let taken = |e| Error::invalid(format!("{address} cannot be listened on: {e}.")).because(e);
+        let listener = TcpListener::bind(address).await.map_err(taken)?;
+        let own = format!("http://{}", listener.local_addr().map_err(taken)?);
+        let url = own + url.strip_prefix(&*origin).unwrap_or_default();
+        let target = Target { client, origin: origin.into(), exchanges: Arc::default() };
+        Ok(Proxy { listener, target, url })
+    }
+
+    /// What to give the client instead of the server's URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Passes on and notes until dropped.
+    pub async fn run(self, recorder: Recorder) {
+        loop {
+            // What fails to be accepted is tried again by the client; a full descriptor table empties by itself.
+            let Ok((stream, _)) = self.listener.accept().await else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            let (target, recorder) = (self.target.clone(), recorder.clone());
+            let service = service_fn(move |request| {
+                let (target, recorder) = (target.clone(), recorder.clone());
+                async move { Ok::<_, Infallible>(target.pass(request, recorder).await) }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(connection);
+        }
+    }
+}
+
+fn origin_of(url: &str) -> Result<String> {
+    let wrong =
+        || Error::invalid(format!("{url:?} is no URL of an MCP server, such as http://127.0.0.1:8080/mcp/."));
+    let uri: Uri = url.parse().map_err(|e| wrong().because(e))?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme @ ("http" | "https")), Some(authority)) => Ok(format!("{scheme}://{authority}")),
+        _ => Err(wrong()),
+    }
+}
+
+impl Target {
+    async fn pass(&self, request: Request<Incoming>, recorder: Recorder) -> Answer {
+        let exchange = self.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
+        let (parts, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, MAX_BYTES).collect().await else {
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "The recorder takes no body like this.".into());
+        };
+        let body = body.to_bytes();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let (method, headers) = (Some(parts.method.to_string()), parts.headers.clone());
+        let head = Head { method, path: Some(path.clone()), status: None, headers };
+        recorder.note(From::Client, Some(exchange), Some(head), body.clone());
+        match self.forward(parts.method, &path, parts.headers, body).await {
+            Ok(answer) => tapped(answer, recorder, exchange),
+            Err(error) => {
+                let head = Head { status: Some(502), ..Head::default() };
+                recorder.note(From::Server, Some(exchange), Some(head), error.public.clone().into());
+                refuse(StatusCode::BAD_GATEWAY, error.public)
+            }
+        }
+    }
+
+    async fn forward(
+        &self,
+        method: hyper::Method,
+        path: &str,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<client::Body>> {
+        let mut request = Request::new(body);
+        strip(&mut headers);
+        headers.remove(HOST);
+        headers.remove(ACCEPT_ENCODING);
+        *request.method_mut() = method;
+        *request.headers_mut() = headers;
+        *request.uri_mut() = format!("{}{path}", self.origin).parse().map_err(Error::internal)?;
+        self.client.send(request).await
+    }
+}
+
+/// Takes out what is about the connection, `Connection`'s own list included.
+fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+fn refuse(status: StatusCode, text: String) -> Answer {
+    let mut answer = Response::new(Either::Right(Full::from(text)));
+    *answer.status_mut() = status;
+    answer
+}
+
+fn tapped(answer: Response<client::Body>, recorder: Recorder, exchange: u64) -> Answer {
+    let (mut parts, body) = answer.into_parts();
+    let kind = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let seen = match kind.starts_with(b"text/event-stream") {
+        true => Seen::Events(Box::new(Parser::new(MAX_BYTES))),
+        false => Seen::Whole(BytesMut::new()),
+    };
+    let head =
+        Head { status: Some(parts.status.as_u16()), headers: parts.headers.clone(), ..Head::default() };
+    strip(&mut parts.headers);
+    let tap = Tapped { recorder, exchange, head: Some(head), seen };
+    Response::from_parts(parts, Either::Left(Tap { body, tap }))
+}
+
+/// The body of an answer on its way, noted as it passes.
+struct Tap {
+    body: client::Body,
+    tap: Tapped,
+}
+
+impl Body for Tap {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.tap.note(data);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What is noted of one answer; the rest of it when the answer has passed or the client has gone.
+struct Tapped {
+    recorder: Recorder,
+    exchange: u64,
+    /// Goes with the first line.
+    head: Option<Head>,
+    seen: Seen,
+}
+
+enum Seen {
+    /// A body that is one message.
+    Whole(BytesMut),
+    /// A stream of events.
+    Events(Box<Parser>),
+}
+
+impl Tapped {
+    fn note(&mut self, data: &Bytes) {
+        match &mut self.seen {
+            Seen::Whole(body) => body.extend_from_slice(&data[..data.len().min(MAX_BYTES - body.len())]),
+            Seen::Events(parser) => {
+                for event in parser.feed(data) {
+                    let data = event.map_or_else(|error| error.public, |event| event.data);
+                    self.line(data.into());
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, body: Bytes) {
+        let head = self.head.take();
+        if head.is_some() || !body.is_empty() {
+            self.recorder.note(From::Server, Some(self.exchange), head, body);
+        }
+    }
+}
+
+impl Drop for Tapped {
+    fn drop(&mut self) {
+        let rest = match &mut self.seen {
+            Seen::Whole(body) => body.split().freeze(),
+            Seen::Events(_) => Bytes::new(),
+        };
+        self.line(rest);
+    }
+}
