@@ -102,7 +102,7 @@ fn database(folder: &Path) -> Finding {
         ));
     }
     let organisations = store.read(organisation::list)?.len();
-    Ok(format!("sound; {organisations} organisations; SQLite {}", rusqlite::version()))
+    Ok(format!("sound; {organisations} organisations; SQLite {}", crate::store::sqlite_version()))
 }
 
 fn certificate(config: &Config) -> Finding {

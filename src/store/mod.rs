@@ -133,6 +133,11 @@ impl Store {
     }
 }
 
+/// The version of the SQLite that is compiled in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// An organisation that was authenticated, or named by the operator. Carries no right beyond its own rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tenant(i64);

@@ -1,7 +1,7 @@
 //! Connections, pragmas, migrations, and what SQLite's errors mean to whoever asked.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -182,28 +182,44 @@ pub fn data_version(connection: &Connection) -> Result<i64> {
     Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }
 
-/// Says, while it lives, that a process serves the folder.
+/// Says, while it lives, that a process serves the folder: a file that every server holds a shared lock on, and that
+/// the last to stop cleanly empties.
 pub struct RunningMark {
-    path: PathBuf,
-    /// Whether an earlier process was stopped without taking its mark away: the database wants a check.
+    file: File,
+    /// Whether the last server of this folder was stopped without emptying its mark: the database wants a check.
     pub unclean: bool,
 }
 
 impl RunningMark {
     pub(super) fn set(folder: &Path) -> Result<RunningMark> {
         let path = folder.join(RUNNING_FILE);
-        let unclean = path.exists();
-        let mark = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
-        mark.map_err(|cause| {
+        let mark = || -> io::Result<RunningMark> {
+            let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
+            // Whoever gets it alone is the only server; what is left in it then is of one that died.
+            let alone = file.try_lock().is_ok();
+            let unclean = alone && file.metadata()?.len() > 0;
+            file.lock_shared()?;
+            writeln!(file, "{}", std::process::id())?;
+            Ok(RunningMark { file, unclean })
+        };
+        mark().map_err(|cause| {
             Error::config(format!("The data folder {} cannot be written to: {cause}.", folder.display()))
-        })?;
-        Ok(RunningMark { path, unclean })
+        })
     }
 }
 
 impl Drop for RunningMark {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let empty = || -> io::Result<()> {
+            self.file.unlock()?;
+            if self.file.try_lock().is_ok() {
+                self.file.set_len(0)?;
+            }
+            Ok(())
+        };
+        if let Err(cause) = empty() {
+            tracing::warn!(%cause, "the mark of a running server could not be taken away");
+        }
     }
 }
 

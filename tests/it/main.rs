@@ -7,3 +7,4 @@ mod http;
 mod properties;
 mod record;
 mod schema;
+mod tidy;
