@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::chatbot;
+use super::choice::choice;
 use super::index::{self, Entry, Field, Space};
 use super::{Put, TenantTx, limits, words};
 use crate::clock::Time;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Characters of a document's text at most.
 pub const TEXT_CHARS_MAX: usize = 1_000_000;
@@ -28,24 +30,15 @@ pub struct NewDocument {
     pub text: String,
 }
 
-/// What sort of document.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A page or file.
-    #[default]
-    Document,
-    /// Typed in for the chatbot.
-    Custom,
-}
-
-impl Kind {
-    /// Its name in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Document => "document",
-            Kind::Custom => "custom",
-        }
+choice! {
+    /// What sort of document.
+    #[derive(Default)]
+    Kind {
+        /// A page or file.
+        #[default]
+        Document = "document",
+        /// Typed in for the chatbot.
+        Custom = "custom",
     }
 }
 
@@ -53,7 +46,7 @@ impl Kind {
 #[derive(PartialEq)]
 struct Content {
     chatbot: Option<i64>,
-    kind: String,
+    kind: Kind,
     title: String,
     url: Option<String>,
     text: String,
@@ -93,34 +86,23 @@ pub fn reindex(tx: &TenantTx<'_>, id: i64) -> Result<bool> {
 pub fn count(tx: &TenantTx<'_>, chatbot: i64, kind: Kind) -> Result<i64> {
     let sql = "SELECT count(*) FROM document \
                WHERE organisation = ?1 AND kind = ?2 AND (chatbot = ?3 OR chatbot IS NULL)";
-    tx.number(sql, &[&kind.as_str(), &chatbot])
+    tx.number(sql, &[&kind, &chatbot])
 }
 
 /// The numbers of those documents above `after`, ascending, at most `limit`.
 pub fn ids(tx: &TenantTx<'_>, chatbot: i64, kind: Kind, after: i64, limit: i64) -> Result<Vec<i64>> {
     let sql = "SELECT id FROM document WHERE organisation = ?1 AND kind = ?2 AND (chatbot = ?3 OR chatbot IS NULL) \
                AND id > ?4 ORDER BY id LIMIT ?5";
-    tx.all(sql, &[&kind.as_str(), &chatbot, &after, &limit], |row| Ok(row.get(0)?))
+    tx.all(sql, &[&kind, &chatbot, &after, &limit], |row| Ok(row.get(0)?))
 }
 
 fn check(tx: &TenantTx<'_>, new: &NewDocument) -> Result<Content> {
     Ok(Content {
-        chatbot: new.chatbot.as_deref().map(|chatbot| chatbot_of(tx, chatbot)).transpose()?,
-        kind: new.kind.as_str().to_owned(),
+        chatbot: new.chatbot.as_deref().map(|chatbot| chatbot::referred(tx, chatbot)).transpose()?,
+        kind: new.kind,
         title: limits::text("title", &new.title, 1, 500)?,
         url: limits::optional("url", new.url.as_deref(), 2_048)?,
         text: limits::text("text", &new.text, 0, TEXT_CHARS_MAX)?,
-    })
-}
-
-/// The number of the chatbot with this external id.
-pub(super) fn chatbot_of(tx: &TenantTx<'_>, external_id: &str) -> Result<i64> {
-    let sql = "SELECT id FROM chatbot WHERE organisation = ?1 AND external_id = ?2";
-    let found = tx.first(sql, &[&external_id], |row| Ok(row.get(0)?))?;
-    found.ok_or_else(|| {
-        Error::invalid(format!(
-            "chatbot: there is none with the external_id {external_id:?}; put it in first."
-        ))
     })
 }
 

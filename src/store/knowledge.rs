@@ -5,34 +5,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::document::{self, chatbot_of};
+use super::choice::choice;
 use super::product::{self, Filter};
-use super::{Put, TenantTx, limits};
+use super::{Put, TenantTx, chatbot, document, limits};
 use crate::clock::Time;
 use crate::error::Result;
 
-/// What sort of source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A catalogue of products, or all of them.
-    Products,
-    /// Pages and files.
-    Documents,
-    /// What was typed in for the chatbot.
-    Custom,
+choice! {
+    /// What sort of source.
+    Kind {
+        /// A catalogue of products, or all of them.
+        Products = "products",
+        /// Pages and files.
+        Documents = "documents",
+        /// What was typed in for the chatbot.
+        Custom = "custom",
+    }
 }
 
 impl Kind {
-    /// Every one, as the database has them.
-    pub const ALL: [(&'static str, Kind); 3] =
-        [("products", Kind::Products), ("documents", Kind::Documents), ("custom", Kind::Custom)];
-
-    /// Its name in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        Kind::ALL.into_iter().find(|(_, kind)| *kind == self).map_or("custom", |(name, _)| name)
-    }
-
     /// The documents of that sort; none for products.
     pub fn document(self) -> Option<document::Kind> {
         match self {
@@ -71,7 +62,7 @@ pub struct NewSource {
 /// # Errors
 /// `Invalid` when there is no such chatbot or the name is empty or too long.
 pub fn put(tx: &TenantTx<'_>, new: &NewSource) -> Result<Put> {
-    let chatbot = chatbot_of(tx, &new.chatbot)?;
+    let chatbot = chatbot::referred(tx, &new.chatbot)?;
     let name = limits::text("catalogue", &new.catalogue, 1, 64)?;
     let made = connect(tx, chatbot, Kind::Products, &name)?;
     Ok(if made { Put::Created(chatbot) } else { Put::Unchanged(chatbot) })
@@ -81,7 +72,7 @@ pub fn put(tx: &TenantTx<'_>, new: &NewSource) -> Result<Put> {
 pub fn connect(tx: &TenantTx<'_>, chatbot: i64, kind: Kind, name: &str) -> Result<bool> {
     let sql = "INSERT INTO knowledge_source (organisation, chatbot, kind, name) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT DO NOTHING";
-    Ok(tx.execute(sql, &[&chatbot, &kind.as_str(), &name])? > 0)
+    Ok(tx.execute(sql, &[&chatbot, &kind, &name])? > 0)
 }
 
 /// The catalogues that a chatbot is held to; `None` when it uses every one.
@@ -115,7 +106,7 @@ pub fn sources(tx: &TenantTx<'_>, chatbot: i64) -> Result<Vec<Source>> {
 pub fn indexed(tx: &TenantTx<'_>, chatbot: i64, source: &Source, now: Time) -> Result<()> {
     let sql = "INSERT INTO knowledge_source (organisation, chatbot, kind, name, indexed_at) \
                VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET indexed_at = excluded.indexed_at";
-    tx.execute(sql, &[&chatbot, &source.kind.as_str(), &source.name, &now.0])?;
+    tx.execute(sql, &[&chatbot, &source.kind, &source.name, &now.0])?;
     Ok(())
 }
 
@@ -126,8 +117,7 @@ fn source(tx: &TenantTx<'_>, chatbot: i64, kind: Kind, name: String) -> Result<S
     };
     let sql = "SELECT indexed_at FROM knowledge_source \
                WHERE organisation = ?1 AND chatbot = ?2 AND kind = ?3 AND name = ?4";
-    let indexed_at: Option<Option<i64>> =
-        tx.first(sql, &[&chatbot, &kind.as_str(), &name], |row| Ok(row.get(0)?))?;
+    let indexed_at: Option<Option<i64>> = tx.first(sql, &[&chatbot, &kind, &name], |row| Ok(row.get(0)?))?;
     Ok(Source { kind, name, items, indexed_at: indexed_at.flatten().map(Time) })
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::TenantTx;
+use super::choice::choice;
 use super::price::Price;
 use crate::clock::Time;
 use crate::error::{Error, Result};
@@ -76,37 +77,17 @@ pub struct Variant {
     pub available: Option<bool>,
 }
 
-/// Whether a product can be bought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Availability {
-    /// Now.
-    InStock,
-    /// Not now.
-    OutOfStock,
-    /// For later.
-    Preorder,
-    /// The shop does not say.
-    Unknown,
-}
-
-impl Availability {
-    /// Every one, as the database has them.
-    pub const ALL: [(&'static str, Availability); 4] = [
-        ("in_stock", Availability::InStock),
-        ("out_of_stock", Availability::OutOfStock),
-        ("preorder", Availability::Preorder),
-        ("unknown", Availability::Unknown),
-    ];
-
-    /// Its name in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        Availability::ALL.into_iter().find(|(_, one)| *one == self).map_or("unknown", |(name, _)| name)
-    }
-
-    /// The one of that name.
-    pub fn parse(name: &str) -> Option<Availability> {
-        Availability::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, one)| one)
+choice! {
+    /// Whether a product can be bought.
+    Availability {
+        /// Now.
+        InStock = "in_stock",
+        /// Not now.
+        OutOfStock = "out_of_stock",
+        /// For later.
+        Preorder = "preorder",
+        /// The shop does not say.
+        Unknown = "unknown",
     }
 }
 
@@ -238,7 +219,7 @@ fn filtered<T>(
         &[
             &after.unwrap_or(0),
             &sources,
-            &filter.availability.map(Availability::as_str),
+            &filter.availability,
             &filter.vendor,
             &filter.product_type,
             &filter.updated_since.map(|time| time.0),
@@ -263,7 +244,7 @@ fn product(row: &Row<'_>) -> Result<Product> {
         price_min: row.get::<_, Option<i64>>(9)?.map(Price),
         price_max: row.get::<_, Option<i64>>(10)?.map(Price),
         currency: row.get(11)?,
-        availability: Availability::parse(row.get_ref(12)?.as_str()?).unwrap_or(Availability::Unknown),
+        availability: row.get(12)?,
         url: row.get(13)?,
         image_url: row.get(14)?,
         variants: serde_json::from_str(row.get_ref(15)?.as_str()?).map_err(Error::internal)?,

@@ -4,8 +4,9 @@
 //! every batch that it lives; a job whose worker has died is marked `interrupted` by whichever worker notices.
 
 use rusqlite::{OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::choice::choice;
 use super::{SystemTx, Tenant, TenantTx};
 use crate::clock::{SECOND, Time};
 use crate::error::{Error, Result};
@@ -13,39 +14,19 @@ use crate::error::{Error, Result};
 /// How long the worker of a job may be silent before it is taken for dead, in milliseconds.
 pub const SILENCE_MAX: i64 = 30 * SECOND;
 
-/// What has become of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// It waits for a worker.
-    Queued,
-    /// A worker is at it.
-    Running,
-    /// Everything was indexed.
-    Done,
-    /// It ended with an error.
-    Failed,
-    /// Its worker died; it can be started again.
-    Interrupted,
-}
-
-impl Status {
-    /// Every one, as the database has them.
-    pub const ALL: [(&'static str, Status); 5] = [
-        ("queued", Status::Queued),
-        ("running", Status::Running),
-        ("done", Status::Done),
-        ("failed", Status::Failed),
-        ("interrupted", Status::Interrupted),
-    ];
-
-    /// Its name in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        Status::ALL.into_iter().find(|(_, status)| *status == self).map_or("failed", |(name, _)| name)
-    }
-
-    fn parse(name: &str) -> Status {
-        Status::ALL.into_iter().find(|(known, _)| *known == name).map_or(Status::Failed, |(_, status)| status)
+choice! {
+    /// What has become of a job.
+    Status {
+        /// It waits for a worker.
+        Queued = "queued",
+        /// A worker is at it.
+        Running = "running",
+        /// Everything was indexed.
+        Done = "done",
+        /// It ended with an error.
+        Failed = "failed",
+        /// Its worker died; it can be started again.
+        Interrupted = "interrupted",
     }
 }
 
@@ -111,7 +92,7 @@ pub fn latest(tx: &TenantTx<'_>, chatbot: i64) -> Result<Option<Job>> {
         Ok(Job {
             id: row.get(0)?,
             chatbot_id: row.get(1)?,
-            status: Status::parse(row.get_ref(2)?.as_str()?),
+            status: row.get(2)?,
             done: row.get(3)?,
             total: row.get(4)?,
             requested_at: Time(row.get(5)?),
@@ -170,7 +151,7 @@ pub fn finish(
 ) -> Result<bool> {
     let sql = "UPDATE training_job SET status = ?4, error = ?5, finished_at = ?6, worker = NULL \
                WHERE organisation = ?1 AND id = ?2 AND status = 'running' AND worker = ?3";
-    Ok(tx.execute(sql, &[&id, &worker, &status.as_str(), &error, &now.0])? > 0)
+    Ok(tx.execute(sql, &[&id, &worker, &status, &error, &now.0])? > 0)
 }
 
 /// Puts the job that `worker` runs back into the queue, to be begun again by whoever comes next.

@@ -199,7 +199,7 @@ fn write(tx: &TenantTx<'_>, sql: &str, product: &Product, extra: &str) -> Result
             &cents(product.price_min),
             &cents(product.price_max),
             &product.currency,
-            &product.availability.as_str(),
+            &product.availability,
             &product.url,
             &product.image_url,
             &variants,
