@@ -8,8 +8,11 @@
 
 mod choice;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
 mod writer;
 
+pub mod analytics;
 pub mod api_key;
 pub mod backup;
 pub mod call_log;

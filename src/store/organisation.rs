@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{SystemTx, Tenant};
+use super::{SystemTx, Tenant, TenantTx};
 use crate::clock::Time;
 use crate::error::{Error, Kind, Result};
 
@@ -152,6 +152,12 @@ pub fn list(tx: &SystemTx<'_>) -> Result<Vec<Organisation>> {
 pub fn of(tx: &SystemTx<'_>, tenant: Tenant) -> Result<Organisation> {
     let mut statement = tx.connection.prepare_cached(&format!("SELECT {COLUMNS} WHERE id = ?1"))?;
     Ok(statement.query_row([tenant.0], organisation)?)
+}
+
+/// The IANA time zone that the organisation's days are counted in.
+pub fn timezone(tx: &TenantTx<'_>) -> Result<String> {
+    let found = tx.first("SELECT timezone FROM organisation WHERE id = ?1", &[], |row| Ok(row.get(0)?))?;
+    Ok(found.unwrap_or_default())
 }
 
 /// Sets the plan and the operator's own numbers: `None` for the plan's, `Some(None)` for no limit.

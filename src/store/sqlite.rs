@@ -26,6 +26,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0002_chatbots.sql")),
     M::up(include_str!("../../migrations/0003_conversations.sql")),
     M::up(include_str!("../../migrations/0004_catalogue.sql")),
+    M::up(include_str!("../../migrations/0005_analytics.sql")),
 ];
 
 /// The version of the schema that this build knows: how many migrations there are.
@@ -92,7 +93,8 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -1000;",
+        "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -1000; \
+         PRAGMA recursive_triggers = ON;", // A row that REPLACE deletes fires triggers only so.
     )?;
     Ok(connection)
 }

@@ -4,12 +4,15 @@
 
 mod arguments;
 mod cursor;
+mod figures;
 mod page;
+mod period;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod text;
 
+mod get_analytics;
 mod list_chatbots;
 
 use std::sync::OnceLock;
@@ -33,6 +36,7 @@ macro_rules! table {
 
 table! {
     list_chatbots,
+    get_analytics,
 }
 
 /// The most characters of serialised JSON that a result may have.

@@ -1,0 +1,97 @@
+//! Rows for tests of what counts and lists them: written directly, with the numbers that a test wants.
+
+use super::TenantTx;
+use super::chatbot::{self, NewChatbot, Platform, Settings};
+use crate::clock::Time;
+use crate::error::Result;
+
+/// What analytics know of a conversation.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    pub chatbot: i64,
+    pub platform: &'static str,
+    pub started_at: Time,
+    pub messages: i64,
+    pub first_response_ms: Option<i64>,
+    pub handed_over: bool,
+}
+
+impl Talk {
+    /// Two messages on the web with chatbot 1.
+    pub fn at(started_at: Time) -> Talk {
+        Talk {
+            chatbot: 1,
+            platform: "web",
+            started_at,
+            messages: 2,
+            first_response_ms: Some(1_000),
+            handed_over: false,
+        }
+    }
+}
+
+/// A chatbot on the web, enabled, unless it is there already. `id` is the next that is free.
+pub fn chatbot(tx: &TenantTx<'_>, id: i64, name: &str) -> Result<()> {
+    let settings = Settings { name: name.to_owned(), ..Settings::default() };
+    let new = NewChatbot {
+        external_id: Some(format!("bot-{id}")),
+        platform: Platform::Web,
+        is_primary: false,
+        settings,
+        created_at: None,
+    };
+    assert_eq!(chatbot::put(tx, &new, Time(0))?.id(), id);
+    Ok(())
+}
+
+/// Inserts the conversation, or changes the one of that number.
+pub fn put(tx: &TenantTx<'_>, id: i64, talk: &Talk) -> Result<()> {
+    let sql = "UPDATE conversation SET chatbot = ?3, platform = ?4, started_at = ?5, message_count = ?6, \
+               first_response_ms = ?7, handed_over_at = ?8 WHERE organisation = ?1 AND id = ?2";
+    let handed_over_at = talk.handed_over.then_some(talk.started_at.0);
+    let changed = tx.execute(
+        sql,
+        &[
+            &id,
+            &talk.chatbot,
+            &talk.platform,
+            &talk.started_at.0,
+            &talk.messages,
+            &talk.first_response_ms,
+            &handed_over_at,
+        ],
+    )?;
+    if changed == 0 { insert(tx, "INSERT", id, talk) } else { Ok(()) }
+}
+
+/// Inserts the conversation with `verb`, such as `INSERT OR REPLACE`.
+pub fn insert(tx: &TenantTx<'_>, verb: &str, id: i64, talk: &Talk) -> Result<()> {
+    let sql = format!(
+        "{verb} INTO conversation (organisation, id, chatbot, platform, started_at, last_message_at, message_count, \
+         first_question, first_response_ms, handed_over_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, 'Where is it?', ?7, ?8)"
+    );
+    let handed_over_at = talk.handed_over.then_some(talk.started_at.0);
+    tx.execute(
+        &sql,
+        &[
+            &id,
+            &talk.chatbot,
+            &talk.platform,
+            &talk.started_at.0,
+            &talk.messages,
+            &talk.first_response_ms,
+            &handed_over_at,
+        ],
+    )
+    .map(|_| ())
+}
+
+/// Deletes the conversation, if it is there.
+pub fn remove(tx: &TenantTx<'_>, id: i64) -> Result<()> {
+    tx.execute("DELETE FROM conversation WHERE organisation = ?1 AND id = ?2", &[&id]).map(|_| ())
+}
+
+/// How many rows of counts are kept.
+pub fn analytics_rows(tx: &TenantTx<'_>) -> Result<i64> {
+    tx.number("SELECT count(*) FROM analytics_day WHERE organisation = ?1", &[])
+}
