@@ -19,6 +19,9 @@ pub mod store;
 // What Claude can do with it.
 pub mod tools;
 
+// How an operator's own data gets in.
+pub mod import;
+
 // One call, from access to answer.
 pub mod app;
 
