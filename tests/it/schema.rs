@@ -141,17 +141,20 @@ fn answers() -> Vec<Answer> {
     answers
 }
 
-/// Asserts that `value` fits the definition `reference` of `document`.
 fn check(document: &Value, reference: &str, value: &Value) {
+    let errors = errors(document, reference, value);
+    assert!(errors.is_empty(), "{reference}\n{value:#}\n{errors:#?}");
+}
+
+/// Where `value` does not fit the definition `reference` of `document`.
+fn errors(document: &Value, reference: &str, value: &Value) -> Vec<String> {
     let mut schema = document.clone();
     let members = schema.as_object_mut().unwrap();
     members.retain(|name, _| !matches!(name.as_str(), "anyOf" | "oneOf" | "type"));
     members.insert("$ref".into(), reference.into());
     // In draft 7 nothing beside $ref counts; the definitions stay where they are.
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<_> =
-        validator.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
-    assert!(errors.is_empty(), "{reference}\n{value:#}\n{errors:#?}");
+    validator.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect()
 }
 
 #[test]
@@ -204,5 +207,7 @@ fn answers_fit_the_official_schemas() {
             if answer.message.get("error").is_some() { &answer.message } else { &answer.message["result"] };
         check(&document, &format!("#/{definitions}/{}", official_name(&answer)), whole);
         check(&document, &format!("#/{definitions}/JSONRPCMessage"), &answer.message);
+        let wrong = errors(&document, &format!("#/{definitions}/CallToolResult"), &json!({"content": 1}));
+        assert!(!wrong.is_empty(), "the schema of {} refuses nothing", answer.revision);
     }
 }
