@@ -4,11 +4,11 @@ use bytes::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::request::Builder;
 use hyper::{Method, Request};
-use serde_json::{Map, Value};
 
 use super::Bridge;
 use super::legacy::Session;
 use crate::error::{Error, Result};
+use crate::protocol::Params;
 use crate::protocol::framing::encode;
 use crate::protocol::rpc::{Id, Message};
 
@@ -71,13 +71,13 @@ impl Repeated {
         else {
             return None;
         };
-        let version = params.get("_meta")?.get("io.modelcontextprotocol/protocolVersion")?.as_str()?;
+        let version = params.version()?;
         Some(Repeated { version: version.into(), method: method.clone(), name: name_of(method, params) })
     }
 }
 
 /// What `Mcp-Name` repeats (MCP 2026-07-28, "Standard Request Headers").
-fn name_of(method: &str, params: &Map<String, Value>) -> Option<String> {
+fn name_of(method: &str, params: &Params) -> Option<String> {
     let member = match method {
         "tools/call" | "prompts/get" => "name",
         "resources/read" => "uri",

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::framing::McpHeaders;
+use super::meta::{Meta, Params};
 use super::revision::{Revision, SUPPORTED};
 use super::rpc::{
-    Fault, INVALID_PARAMS, Id, MAX_BATCH, METHOD_NOT_FOUND, Message, Response, UNSUPPORTED_VERSION, put,
+    Fault, INVALID_PARAMS, Id, MAX_BATCH, METHOD_NOT_FOUND, Message, Response, UNSUPPORTED_VERSION, put_text,
     quote,
 };
 use super::session::{Peer, Session};
-use super::wire::{
-    ListKind, META_VERSION, Outcome, Output, Refusal, RequestMeta, ServerInfo, ToolDef, wrong_params,
-};
+use super::wire::{ListKind, Outcome, Output, Refusal, ServerInfo, ToolDef, wrong_params};
 
 /// The server's side of the protocol. Immutable: every connection shares one.
 #[derive(Debug)]
@@ -200,21 +199,21 @@ impl Engine {
         view: View,
         headers: Option<&McpHeaders<'_>>,
         method: &str,
-        mut params: Map<String, Value>,
+        mut params: Params,
     ) -> Result<Answer<'_>, Fault> {
-        let meta = RequestMeta::take(params.get_mut("_meta").and_then(Value::as_object_mut))?;
+        let progress_token = params.progress_token();
+        let (version, client, capabilities) = Meta::check(std::mem::take(&mut params.meta))?;
         if let Some(headers) = headers {
-            self.agree(headers, &meta.version, method, &params)?;
+            self.agree(headers, &version, method, &params)?;
         }
-        if meta.version != Revision::MODERN.as_str() {
-            return Err(unsupported(&meta.version));
+        if version != Revision::MODERN.as_str() {
+            return Err(unsupported(&version));
         }
-        let RequestMeta { client, capabilities, .. } = meta;
         let peer = || Peer { revision: Revision::MODERN, client, capabilities };
         match method {
             "server/discover" => Ok(Answer::Result(&self.discover)),
             "tools/list" => self.list(Revision::MODERN, view, &params),
-            "tools/call" => self.call(view, params, peer),
+            "tools/call" => self.call(view, params, progress_token, peer),
             other => Err(Fault { status: 404, ..no_method(other) }),
         }
         // Later: subscriptions/listen, resources, prompts, completion; a missing capability is -32021 here.
@@ -226,10 +225,10 @@ impl Engine {
         view: View,
         headers: Option<&McpHeaders<'_>>,
         method: &str,
-        params: Map<String, Value>,
+        mut params: Params,
     ) -> Result<Answer<'_>, Fault> {
         if method == "initialize" {
-            let result: &Arc<[u8]> = of_legacy(&self.initialize, session.open(params)?);
+            let result: &Arc<[u8]> = of_legacy(&self.initialize, session.open(&params)?);
             return Ok(Answer::Result(result));
         }
         if method == "ping" && headers.is_none() {
@@ -240,12 +239,15 @@ impl Engine {
         match method {
             "ping" => Ok(Answer::Result(EMPTY_RESULT)),
             "tools/list" => self.list(peer.revision, view, &params),
-            "tools/call" => self.call(view, params, || peer.clone()),
+            "tools/call" => {
+                let progress_token = params.progress_token();
+                self.call(view, params, progress_token, || peer.clone())
+            }
             other => Err(no_method(other)),
         }
     }
 
-    fn list(&self, revision: Revision, view: View, params: &Map<String, Value>) -> Result<Answer<'_>, Fault> {
+    fn list(&self, revision: Revision, view: View, params: &Params) -> Result<Answer<'_>, Fault> {
         if params.get("cursor").is_some_and(|cursor| !cursor.is_null()) {
             let text =
                 "Invalid params: this cursor is unknown. All tools are on one page; ask without a cursor.";
@@ -266,20 +268,19 @@ impl Engine {
     fn call(
         &self,
         view: View,
-        mut params: Map<String, Value>,
+        mut params: Params,
+        progress_token: Option<Id>,
         peer: impl FnOnce() -> Peer,
     ) -> Result<Answer<'_>, Fault> {
         let tool = match params.get("name") {
             Some(Value::String(name)) => self.find(view, name)?,
             _ => return Err(wrong_params("params.name", "a string, the name of a tool")),
         };
-        let arguments = match params.remove("arguments") {
+        let arguments = match params.members.remove("arguments") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(arguments)) => arguments,
             Some(_) => return Err(wrong_params("params.arguments", "an object")),
         };
-        let meta = params.get_mut("_meta").and_then(Value::as_object_mut);
-        let progress_token = meta.and_then(|meta| meta.remove("progressToken")).and_then(Id::from_value);
         Ok(Answer::Call { tool, arguments, peer: peer(), progress_token })
     }
 
@@ -304,7 +305,7 @@ impl Engine {
         headers: &McpHeaders<'_>,
         version: &str,
         method: &str,
-        params: &Map<String, Value>,
+        params: &Params,
     ) -> Result<(), Fault> {
         let member = match method {
             "tools/call" | "prompts/get" => "name",
@@ -362,9 +363,8 @@ fn of_legacy<T>([first, second, third, last]: &[T; 4], revision: Revision) -> &T
     }
 }
 
-fn is_modern(headers: Option<&McpHeaders<'_>>, params: &Map<String, Value>) -> bool {
-    params.get("_meta").is_some_and(|meta| meta.get(META_VERSION).is_some())
-        || headers.is_some_and(McpHeaders::names_modern)
+fn is_modern(headers: Option<&McpHeaders<'_>>, params: &Params) -> bool {
+    params.names_version() || headers.is_some_and(McpHeaders::names_modern)
 }
 
 /// What every legacy message on HTTP but `initialize` needs: a session, and no version that is not served.
@@ -381,7 +381,7 @@ fn notified(
     session: &mut Session,
     headers: Option<&McpHeaders<'_>>,
     method: &str,
-    mut params: Map<String, Value>,
+    mut params: Params,
 ) -> Step {
     if is_modern(headers, &params) && headers.is_some() {
         return Step::Accepted; // There, closing the response is what cancels.
@@ -395,7 +395,7 @@ fn notified(
             Step::Accepted
         }
         "notifications/cancelled" => {
-            params.remove("requestId").and_then(Id::from_value).map_or(Step::Accepted, Step::Cancel)
+            params.members.remove("requestId").and_then(Id::from_value).map_or(Step::Accepted, Step::Cancel)
         }
         _ => Step::Accepted,
     }
@@ -408,10 +408,8 @@ fn unsupported(version: &str) -> Fault {
 }
 
 fn no_session() -> Fault {
-    let text = format!(
-        "Invalid params: send initialize first and then its session (on HTTP the header Mcp-Session-Id), or put \
-         {META_VERSION} and io.modelcontextprotocol/clientCapabilities into params._meta."
-    );
+    let text = "Invalid params: send initialize first and then its session (on HTTP the header Mcp-Session-Id), or put \
+         io.modelcontextprotocol/protocolVersion and io.modelcontextprotocol/clientCapabilities into params._meta.";
     Fault::new(400, INVALID_PARAMS, text)
 }
 
@@ -476,7 +474,7 @@ impl Call {
             body.extend_from_slice(br#""resultType":"complete","#);
         }
         body.extend_from_slice(br#""content":[{"type":"text","text":"#);
-        put(body, &text);
+        put_text(body, text);
         body.extend_from_slice(b"}]");
     }
 

@@ -9,6 +9,7 @@
 
 pub mod engine;
 pub mod framing;
+pub mod meta;
 pub mod revision;
 pub mod rpc;
 pub mod session;
@@ -17,6 +18,7 @@ pub mod wire;
 
 pub use engine::{Call, Engine, Step, View};
 pub use framing::McpHeaders;
+pub use meta::{Capabilities, Params};
 pub use revision::Revision;
 pub use rpc::{Fault, Id, Incoming, Message, Response};
 pub use session::{Peer, Session};

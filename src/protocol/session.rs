@@ -1,11 +1,12 @@
 //! The handshake of the legacy revisions, and who is on the other side. Nothing else knows of sessions.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::meta::{Capabilities, Params};
 use super::revision::Revision;
 use super::rpc::Fault;
-use super::wire::{self, ClientInfo};
+use super::wire::{ClientInfo, wrong_params};
 
 /// Where a connection (stdio) or a session id (HTTP) stands. A driver may keep it in a database row between messages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub struct Peer {
     /// Its name and version.
     pub client: ClientInfo,
     /// What it declared that it can do, as it came.
-    pub capabilities: Map<String, Value>,
+    pub capabilities: Capabilities,
 }
 
 impl Session {
@@ -42,16 +43,20 @@ impl Session {
 
     /// Begins a handshake with the parameters of `initialize`; one that stood before is forgotten. Returns the
     /// revision agreed on, or INVALID_PARAMS where `protocolVersion` is no string or another member has a wrong type.
-    pub(super) fn open(&mut self, mut params: Map<String, Value>) -> Result<Revision, Fault> {
+    pub(super) fn open(&mut self, params: &Params) -> Result<Revision, Fault> {
         let Some(asked) = params.get("protocolVersion").and_then(Value::as_str) else {
-            return Err(wire::wrong_params("protocolVersion", "a string such as \"2025-11-25\""));
+            return Err(wrong_params("protocolVersion", "a string such as \"2025-11-25\""));
         };
         let revision = Revision::negotiate(asked);
-        let client = ClientInfo::take(&mut params, "clientInfo")?.unwrap_or_default();
-        let capabilities = match params.remove("capabilities") {
-            None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(capabilities)) => capabilities,
-            Some(_) => return Err(wire::wrong_params("capabilities", "an object")),
+        let client = match params.get("clientInfo") {
+            None | Some(Value::Null) => ClientInfo::default(),
+            Some(client) => ClientInfo::from_value(client)
+                .ok_or_else(|| wrong_params("clientInfo", "an object with the strings name and version"))?,
+        };
+        let capabilities = match params.get("capabilities") {
+            None | Some(Value::Null) => Capabilities::default(),
+            Some(Value::Object(capabilities)) => capabilities.into(),
+            Some(_) => return Err(wrong_params("capabilities", "an object")),
         };
         *self = Session::Initializing(Peer { revision, client, capabilities });
         Ok(revision)
@@ -75,7 +80,7 @@ mod tests {
     fn open(params: Value) -> Result<Session, String> {
         let mut session = Session::default();
         let Value::Object(params) = params else { panic!("an object") };
-        session.open(params).map_err(|fault| fault.message)?;
+        session.open(&Params { members: params, ..Params::default() }).map_err(|fault| fault.message)?;
         Ok(session)
     }
 
@@ -87,7 +92,7 @@ mod tests {
         let peer = session.unwrap().peer().cloned().unwrap();
         assert_eq!(peer.revision, Revision::V2025_06_18);
         assert_eq!((peer.client.name.as_str(), peer.client.version.as_str()), ("a", "1"));
-        assert!(peer.capabilities.contains_key("roots"));
+        assert!(peer.capabilities.read().contains_key("roots"));
         assert!(open(json!({"protocolVersion": "2024-11-05"})).is_ok());
     }
 

@@ -1,8 +1,9 @@
 //! What MCP puts into parameters and results: the only types that know its member names.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::meta::Field;
 use super::revision::{Revision, SUPPORTED};
 use super::rpc::{Fault, INVALID_PARAMS, put};
 
@@ -15,9 +16,6 @@ pub const TOOLS_TTL_MS: u64 = 300_000;
 /// Characters kept of a client's name, title and version.
 const MAX_CLIENT_CHARS: usize = 200;
 
-pub(super) const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
-const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_SERVER: &str = "io.modelcontextprotocol/serverInfo";
 
 /// The server as it describes itself.
@@ -123,20 +121,26 @@ pub(super) fn wrong_params(member: &str, wanted: &str) -> Fault {
 }
 
 impl ClientInfo {
-    /// Takes a client's description out of the object that has it. Absent is none; a wrong type is INVALID_PARAMS.
-    pub(super) fn take(object: &mut Map<String, Value>, member: &str) -> Result<Option<ClientInfo>, Fault> {
-        let mut info = match object.remove(member) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Object(info)) => info,
-            Some(_) => return Err(wrong_params(member, "an object with name and version")),
+    /// A client's description; none where it or a member has a wrong type.
+    pub(super) fn from_value(value: &Value) -> Option<ClientInfo> {
+        let members = value.as_object()?;
+        let field = |name: &str| members.get(name).map_or(Field::Absent, |value| Field::text(value.clone()));
+        ClientInfo::from_fields(field("name"), field("version"), field("title"))
+    }
+
+    /// A client's description out of its members; none where one has a wrong type.
+    pub(super) fn from_fields(
+        name: Field<String>,
+        version: Field<String>,
+        title: Field<String>,
+    ) -> Option<ClientInfo> {
+        let text = |field| match field {
+            Field::Wrong => None,
+            Field::Absent => Some(None),
+            Field::Is(text) => Some(Some(cut(text))),
         };
-        let mut text = |name: &str| match info.remove(name) {
-            Some(Value::String(text)) => Ok(Some(cut(text))),
-            None => Ok(None),
-            Some(_) => Err(wrong_params(&format!("{member}.{name}"), "a string")),
-        };
-        let (name, version, title) = (text("name")?, text("version")?, text("title")?);
-        Ok(Some(ClientInfo { name: name.unwrap_or_default(), version: version.unwrap_or_default(), title }))
+        let [name, version, title] = [text(name)?, text(version)?, text(title)?];
+        Some(ClientInfo { name: name.unwrap_or_default(), version: version.unwrap_or_default(), title })
     }
 }
 
@@ -147,35 +151,6 @@ fn cut(mut text: String) -> String {
         text.truncate(end);
     }
     text
-}
-
-/// The `_meta` of a modern request.
-pub(super) struct RequestMeta {
-    pub version: String,
-    pub client: ClientInfo,
-    pub capabilities: Map<String, Value>,
-}
-
-impl RequestMeta {
-    /// Takes it out of the request's parameters; INVALID_PARAMS with HTTP status 400 where it is not whole.
-    pub fn take(meta: Option<&mut Map<String, Value>>) -> Result<RequestMeta, Fault> {
-        let wrong = |member: &str, wanted: &str| Fault {
-            status: 400,
-            ..wrong_params(&format!("params._meta[\"{member}\"]"), wanted)
-        };
-        let Some(meta) = meta else {
-            let text = format!("an object with {META_VERSION} and {META_CAPABILITIES}");
-            return Err(Fault { status: 400, ..wrong_params("params._meta", &text) });
-        };
-        let Some(Value::String(version)) = meta.remove(META_VERSION) else {
-            return Err(wrong(META_VERSION, "a string such as \"2026-07-28\""));
-        };
-        let Some(Value::Object(capabilities)) = meta.remove(META_CAPABILITIES) else {
-            return Err(wrong(META_CAPABILITIES, "an object"));
-        };
-        let client = ClientInfo::take(meta, META_CLIENT).map_err(|fault| Fault { status: 400, ..fault })?;
-        Ok(RequestMeta { version, client: client.unwrap_or_default(), capabilities })
-    }
 }
 
 /// Which list of tools, and whose.
