@@ -253,14 +253,16 @@ impl Bridge {
         let _ = self.out.send(message.into()).await;
     }
 
-    /// Tells the operator on stderr, once, that the server lets nobody in.
+    /// Tells the operator on stderr, once, that the server lets nobody in. False when the error is another.
     #[allow(clippy::print_stderr)]
-    fn tell(&self, error: &Error) {
+    fn tell(&self, error: &Error) -> bool {
+        let shut_out = matches!(error.kind, Kind::Unauthorized | Kind::Forbidden);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(error.kind, Kind::Unauthorized | Kind::Forbidden) && *told != error.public {
+        if shut_out && *told != error.public {
             eprintln!("chaterimo: {}", error.public);
             told.clone_from(&error.public);
         }
+        shut_out
     }
 
     fn in_flight(&self) -> MutexGuard<'_, HashMap<Id, InFlight>> {

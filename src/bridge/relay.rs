@@ -27,8 +27,7 @@ impl Bridge {
     pub(super) async fn relay(self: &Arc<Self>, outbound: &Outbound) {
         let mut awaited = outbound.ids.clone();
         let Err(error) = self.exchange(outbound, &mut awaited).await else { return };
-        self.tell(&error);
-        if outbound.ids.is_empty() {
+        if !self.tell(&error) && outbound.ids.is_empty() {
             tracing::warn!(?error, "the server did not take a message that wants no answer");
         }
         self.fail(&awaited, &error).await;
