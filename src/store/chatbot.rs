@@ -131,7 +131,7 @@ pub fn each(
     let sql = "SELECT id, name, model, language, platform, enabled, is_primary FROM chatbot \
                WHERE organisation = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
     tx.for_each(sql, &[&after.unwrap_or(0), &limit], |row| {
-        let text = |column| -> Result<&str> { Ok(row.get_ref(column)?.as_str().map_err(Error::internal)?) };
+        let text = |column| row.get_ref(column)?.as_str().map_err(Error::internal);
         each(&Summary {
             id: row.get(0)?,
             name: text(1)?,

@@ -3,6 +3,7 @@
 //! To add one: write `src/tools/NAME.rs` like its neighbours, add its line here, run the tests; they say what is missing.
 
 mod arguments;
+mod change;
 mod cursor;
 mod figures;
 mod page;
@@ -13,7 +14,15 @@ pub(crate) mod testing;
 pub mod text;
 
 mod get_analytics;
+mod get_chatbot;
 mod list_chatbots;
+mod list_sales_rules;
+mod update_chatbot_instructions;
+mod update_chatbot_language;
+mod update_chatbot_model;
+mod update_chatbot_settings;
+mod update_widget_appearance;
+mod update_widget_texts;
 
 use std::sync::OnceLock;
 
@@ -36,7 +45,15 @@ macro_rules! table {
 
 table! {
     list_chatbots,
+    get_chatbot,
     get_analytics,
+    list_sales_rules,
+    update_chatbot_instructions,
+    update_chatbot_model,
+    update_chatbot_language,
+    update_chatbot_settings,
+    update_widget_appearance,
+    update_widget_texts,
 }
 
 /// The most characters of serialised JSON that a result may have.

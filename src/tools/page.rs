@@ -132,6 +132,22 @@ impl<'a, P: Serialize> Page<'a, P> {
     }
 }
 
+/// The beginning of `text` that has at most `budget` characters when it stands in JSON; all of it, if it fits.
+pub fn cut(text: &str, budget: usize) -> &str {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        used += match c {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..='\u{1f}' => 6,
+            _ => 1,
+        };
+        if used > budget {
+            return &text[..at];
+        }
+    }
+    text
+}
+
 /// Characters of UTF-8 text.
 fn chars(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
@@ -163,4 +179,25 @@ pub fn with_untrusted(fields: &[&str], text: &str) -> String {
     }
     out.push_str(members);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_as_json_counts() {
+        let check = |text: &str, budget: usize, expected: &str| assert_eq!(cut(text, budget), expected);
+        check("abc", 3, "abc");
+        check("abc", 2, "ab");
+        check("é\"x", 2, "é");
+        check("é\"x", 3, "é\"");
+        check("\u{1}x", 6, "\u{1}");
+        check("\u{1}x", 5, "");
+        check("", 0, "");
+        let every: String = ('\0'..='\u{ff}').collect();
+        let whole = serde_json::to_string(&every).unwrap().chars().count() - 2;
+        check(&every, whole, &every);
+        assert!(cut(&every, whole - 1).len() < every.len());
+    }
 }
