@@ -17,6 +17,7 @@ pub mod api_key;
 pub mod backup;
 pub mod call_log;
 pub mod chatbot;
+pub mod dashboard;
 pub mod document;
 pub mod index;
 pub mod knowledge;

@@ -95,3 +95,17 @@ pub fn remove(tx: &TenantTx<'_>, id: i64) -> Result<()> {
 pub fn analytics_rows(tx: &TenantTx<'_>) -> Result<i64> {
     tx.number("SELECT count(*) FROM analytics_day WHERE organisation = ?1", &[])
 }
+
+/// A ticket with that status.
+pub fn ticket(tx: &TenantTx<'_>, id: i64, status: &str, created_at: Time) -> Result<()> {
+    let sql = "INSERT INTO ticket (organisation, id, subject, status, priority, created_at, updated_at) \
+               VALUES (?1, ?2, 'Broken zip', ?3, 'normal', ?4, ?4)";
+    tx.execute(sql, &[&id, &status, &created_at.0]).map(|_| ())
+}
+
+/// A lead of chatbot 1.
+pub fn lead(tx: &TenantTx<'_>, id: i64, captured_at: Time) -> Result<()> {
+    let sql = "INSERT INTO lead (organisation, id, chatbot, email, captured_at) \
+               VALUES (?1, ?2, 1, 'kim@example.com', ?3)";
+    tx.execute(sql, &[&id, &captured_at.0]).map(|_| ())
+}

@@ -15,6 +15,7 @@ pub mod text;
 
 mod get_analytics;
 mod get_chatbot;
+mod get_dashboard;
 mod list_chatbots;
 mod list_sales_rules;
 mod update_chatbot_instructions;
@@ -54,6 +55,7 @@ table! {
     update_chatbot_settings,
     update_widget_appearance,
     update_widget_texts,
+    get_dashboard,
 }
 
 /// The most characters of serialised JSON that a result may have.
