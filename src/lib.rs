@@ -14,6 +14,7 @@ pub mod protocol;
 
 // What there is, and who may see it.
 pub mod access;
+pub mod search;
 pub mod store;
 
 // What Claude can do with it.
