@@ -30,12 +30,17 @@ const NOW: Time = Time(1_795_000_000_000);
 
 impl Server {
     fn start(folder: &Path, limits: Limits) -> Server {
+        Server::start_with(folder, limits, &[])
+    }
+
+    fn start_with(folder: &Path, limits: Limits, settings: &[(&str, &str)]) -> Server {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(Listener::bind(([127, 0, 0, 1], 0).into())).unwrap();
         let address = listener.address();
         let environment = [("HOME", "/"), ("CHATERIMO_PUBLIC_URL", "https://chat.example.com")];
-        let environment: BTreeMap<_, _> = environment.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let environment = environment.iter().chain(settings).map(|(k, v)| (k.to_string(), v.to_string()));
+        let environment: BTreeMap<_, _> = environment.collect();
         let config = Config::load(&Flags::default(), &Environment(environment)).unwrap();
         let options = Options { limits, ..Options::new(&config, address).unwrap() };
         let app = App::open(folder, Clock::manual(NOW), false, Vec::new()).unwrap();
@@ -111,12 +116,16 @@ impl Reply {
 }
 
 fn read_head(stream: &mut TcpStream) -> String {
+    String::from_utf8(read_head_bytes(stream)).unwrap()
+}
+
+fn read_head_bytes(stream: &mut TcpStream) -> Vec<u8> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
         head.push(byte[0]);
     }
-    String::from_utf8(head).unwrap()
+    head
 }
 
 fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
@@ -273,16 +282,14 @@ fn what_a_request_to_mcp_gets() {
     };
     let bare = |method: &str, fields: &str| format!("{method} /mcp HTTP/1.1\r\n{HOST}{fields}\r\n");
     let json = [("content-type", "application/json"), ("cache-control", "no-store")];
+    let challenge = [("www-authenticate", "Bearer realm=\"chaterimo\""), ("cache-control", "no-store")];
     for path in ["/mcp", "/mcp/", "/mcp-readonly", "/mcp-readonly/"] {
         check(&post(path, &format!("{key}{JSON}{MODERN}"), DISCOVER), 200, &json);
-    }
-    // Who asks
-    let challenge = [("www-authenticate", "Bearer realm=\"chaterimo\""), ("cache-control", "no-store")];
-    for method in ["POST", "GET", "DELETE", "PUT", "HEAD"] {
-        if method != "HEAD" {
-            check(&bare(method, ""), 401, &challenge);
+        for method in ["POST", "GET", "DELETE", "PUT", "HEAD"] {
+            check(&format!("{method} {path} HTTP/1.1\r\n{HOST}\r\n"), 401, &challenge);
         }
     }
+    // Who asks
     check(&bare("POST", "Authorization: Basic YTpi\r\n"), 401, &challenge);
     check(&post("/mcp?access_token=x", &format!("{JSON}{MODERN}"), DISCOVER), 401, &challenge);
     check(&bare("POST", "Authorization: Bearer cha_wrong\r\n"), 401, &[]);
@@ -532,4 +539,31 @@ fn any_sign_of_read_only_takes_the_write_tools_away() {
     assert_eq!(tools("/mcp", &read_only), reading);
     assert_eq!(tools("/mcp", &format!("{full}X-MCP-Readonly: true\r\n")), reading);
     assert_eq!(tools("/mcp", &format!("{full}X-MCP-Readonly: false\r\n")), all);
+}
+
+#[test]
+fn tls_is_ended_here() {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        [("CHATERIMO_TLS_CERT", "tests/tls/localhost.pem"), ("CHATERIMO_TLS_KEY", "tests/tls/localhost.key")];
+    let server = Server::start_with(folder.path(), Limits::default(), &settings);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file("tests/tls/ca.pem").unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let connection =
+        rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut stream = rustls::StreamOwned::new(connection, server.connect());
+    stream.write_all(format!("GET /healthz HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(stream.conn.alpn_protocol(), Some(b"http/1.1".as_slice()));
+    let mut plain = server.connect();
+    plain.write_all(format!("GET /healthz HTTP/1.1\r\n{HOST}\r\n").as_bytes()).unwrap();
+    assert_eq!(read_head_bytes(&mut plain).first(), Some(&21), "an alert, or nothing");
 }
