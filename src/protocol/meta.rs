@@ -1,7 +1,6 @@
 //! The parameters of a message, and the `_meta` in which MCP's own members stand. It is read straight into what the
 //! protocol knows of it: it comes with every modern request, and most of it is looked at once or never.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::rpc::read::{Key, Node, Reader, Skip};
+use super::rpc::read::{Key, Names, Node, Reader, Skip};
 use super::rpc::{Fault, Id, put};
 use super::wire::{ClientInfo, wrong_params};
 
@@ -256,9 +255,12 @@ impl FromMembers for Meta {
         mut map: A,
     ) -> Result<Field<Meta>, A::Error> {
         let mut meta = Meta::default();
-        let mut names = BTreeSet::new();
+        let mut names = Names::default();
         let inside = depth + 1;
         while let Some(name) = map.next_key_seed(Key(reader))? {
+            if !names.add(name.clone()) {
+                return reader.twice(&name);
+            }
             match &*name {
                 VERSION => meta.version = Field::text(map.next_value_seed(Node { reader, depth: inside })?),
                 CLIENT => meta.client = map.next_value_seed(Object::new(reader, inside))?,
@@ -268,9 +270,6 @@ impl FromMembers for Meta {
                         Id::from_value(map.next_value_seed(Node { reader, depth: inside })?);
                 }
                 _ => map.next_value_seed(Skip { reader, depth: inside })?,
-            }
-            if let Some(twice) = names.replace(name) {
-                return reader.twice(&twice);
             }
         }
         Ok(Field::Is(meta))
@@ -284,8 +283,11 @@ impl FromMembers for ClientInfo {
         mut map: A,
     ) -> Result<Field<ClientInfo>, A::Error> {
         let [mut name, mut version, mut title] = [Field::Absent, Field::Absent, Field::Absent];
-        let mut names = BTreeSet::new();
+        let mut names = Names::default();
         while let Some(member) = map.next_key_seed(Key(reader))? {
+            if !names.add(member.clone()) {
+                return reader.twice(&member);
+            }
             let field = match &*member {
                 "name" => Some(&mut name),
                 "version" => Some(&mut version),
@@ -295,9 +297,6 @@ impl FromMembers for ClientInfo {
             match field {
                 Some(field) => *field = Field::text(map.next_value_seed(Node { reader, depth: depth + 1 })?),
                 None => map.next_value_seed(Skip { reader, depth: depth + 1 })?,
-            }
-            if let Some(twice) = names.replace(member) {
-                return reader.twice(&twice);
             }
         }
         Ok(ClientInfo::from_fields(name, version, title).map_or(Field::Wrong, Field::Is))

@@ -110,6 +110,7 @@ pub enum Message {
 
 /// What one body or line held.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "it lives for a moment; a box would cost more than the move")]
 pub enum Incoming {
     /// A message.
     One(Message),
@@ -196,7 +197,7 @@ pub fn join(answers: &[Response]) -> Response {
 /// no message, has a member twice or breaks a limit is -32600; a number that no double holds is -32602. All of these
 /// have HTTP status 400, but for the length, which has 413.
 pub fn parse(bytes: &[u8]) -> Result<Incoming, Response> {
-    read::incoming(bytes).map_err(|(fault, id)| fault.reply(id.as_ref()))
+    read::incoming(bytes)
 }
 
 impl Message {

@@ -12,16 +12,16 @@ use serde_json::{Map, Number, Value};
 
 use super::{
     Fault, INVALID_PARAMS, INVALID_REQUEST, Id, Incoming, MAX_BATCH, MAX_BODY_BYTES, MAX_DEPTH, MAX_ID_BYTES,
-    MAX_KEY_BYTES, MAX_NODES, MAX_STRING_BYTES, Message, PARSE_ERROR,
+    MAX_KEY_BYTES, MAX_NODES, MAX_STRING_BYTES, Message, PARSE_ERROR, Response,
 };
 use crate::protocol::meta::{Object, Params};
 
-/// Reads one body or line; a fault comes with the identifier, where there was one to read.
-pub(super) fn incoming(bytes: &[u8]) -> Result<Incoming, (Fault, Option<Id>)> {
+/// Reads one body or line; what refuses it names the request, where its identifier could be read.
+pub(super) fn incoming(bytes: &[u8]) -> Result<Incoming, Response> {
     let mut reader = Reader::default();
     body(bytes, &mut reader).map_err(|fault| {
-        let nameless = fault.code == PARSE_ERROR;
-        (fault, reader.id.take().filter(|_| !nameless))
+        let id = reader.id.as_ref().filter(|_| fault.code != PARSE_ERROR);
+        fault.reply(id)
     })
 }
 
@@ -72,16 +72,19 @@ pub(in crate::protocol) struct Reader {
 }
 
 impl Reader {
+    #[cold]
     fn give_up<T, E: serde::de::Error>(&mut self, fault: Fault) -> Result<T, E> {
         self.fault = Some(fault);
         Err(E::custom("given up"))
     }
 
+    #[cold]
     fn refuse<T, E: serde::de::Error>(&mut self, why: impl Into<String>) -> Result<T, E> {
         self.give_up(Fault::invalid(why))
     }
 
     /// Counts a value; `depth` is that of an array or object, 0 for anything else.
+    #[inline]
     pub fn count<E: serde::de::Error>(&mut self, depth: usize) -> Result<(), E> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
@@ -93,6 +96,7 @@ impl Reader {
         Ok(())
     }
 
+    #[inline]
     fn length<E: serde::de::Error>(&mut self, text: &str, max_bytes: usize, what: &str) -> Result<(), E> {
         if text.len() > max_bytes {
             return self.refuse(format!("A {what} has {} bytes; at most {max_bytes} are taken.", text.len()));
@@ -198,7 +202,7 @@ fn envelope<'de, A: MapAccess<'de>>(
 ) -> Result<Message, A::Error> {
     reader.count(depth)?;
     let mut envelope = Envelope::default();
-    let mut others = BTreeSet::new();
+    let mut others = Names::default();
     let inside = depth + 1;
     while let Some(name) = map.next_key_seed(Key(reader))? {
         let first = match &*name {
@@ -223,7 +227,7 @@ fn envelope<'de, A: MapAccess<'de>>(
             "error" => envelope.error.replace(map.next_value_seed(Node { reader, depth: inside })?).is_none(),
             _ => {
                 map.next_value_seed(Skip { reader, depth: inside })?;
-                others.insert(name.clone())
+                others.add(name.clone())
             }
         };
         if !first {
@@ -300,6 +304,31 @@ impl<'de> Visitor<'de> for Key<'_> {
         self.0.length(name, MAX_KEY_BYTES, "member name")?;
         self.0.unescaped(name, "member name")?;
         Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// The names an object has had so far. The first few need no memory of their own.
+#[derive(Default)]
+pub(in crate::protocol) struct Names<'de> {
+    few: [&'de str; 8],
+    count: usize,
+    more: BTreeSet<Cow<'de, str>>,
+}
+
+impl<'de> Names<'de> {
+    /// Adds a name; false when it was there.
+    pub fn add(&mut self, name: Cow<'de, str>) -> bool {
+        if self.few.iter().take(self.count).any(|other| *other == name) {
+            return false;
+        }
+        match (name, self.few.get_mut(self.count)) {
+            (Cow::Borrowed(name), Some(place)) if self.more.is_empty() => {
+                *place = name;
+                self.count += 1;
+                true
+            }
+            (name, _) => self.more.insert(name),
+        }
     }
 }
 
@@ -500,12 +529,12 @@ impl<'de> Visitor<'de> for Skip<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         self.reader.count(self.depth)?;
-        let mut names = BTreeSet::new();
+        let mut names = Names::default();
         while let Some(name) = map.next_key_seed(Key(self.reader))? {
-            map.next_value_seed(Skip { reader: self.reader, depth: self.depth + 1 })?;
-            if let Some(twice) = names.replace(name) {
-                return self.reader.twice(&twice);
+            if !names.add(name.clone()) {
+                return self.reader.twice(&name);
             }
+            map.next_value_seed(Skip { reader: self.reader, depth: self.depth + 1 })?;
         }
         Ok(())
     }
