@@ -38,6 +38,9 @@ CREATE TABLE chatbot (
 -- One main chatbot.
 CREATE UNIQUE INDEX chatbot_primary ON chatbot (organisation) WHERE is_primary = 1;
 
+-- All that a list shows, so that it does not read the rows, which hold the instructions.
+CREATE INDEX chatbot_list ON chatbot (organisation, id, name, model, language, platform, enabled, is_primary);
+
 -- Every version of a chatbot's settings, the present one among them, whole, as JSON.
 CREATE TABLE chatbot_version (
     organisation INTEGER NOT NULL,

@@ -59,7 +59,7 @@ pub fn run(cx: &Cx<'_>, args: Args) -> Result<Json, Refusal> {
     let chatbot_id = args.chatbot_id;
     let change = make(cx, args)?;
     let (before, after) = differences(&change.before, &change.after)?;
-    answer(chatbot_id, &change, before, after)
+    Json::of(&answer(chatbot_id, &change, before, after))
 }
 
 /// Makes the change.
@@ -79,16 +79,13 @@ pub fn make(cx: &Cx<'_>, args: Args) -> Result<Change, Refusal> {
 }
 
 /// The answer of a change that is described by `before` and `after`. One that changed nothing says so.
-///
-/// # Errors
-/// `internal` when it cannot be serialised.
-pub fn answer(chatbot_id: i64, change: &Change, before: Value, after: Value) -> Result<Json, Refusal> {
+pub fn answer(chatbot_id: i64, change: &Change, before: Value, after: Value) -> Value {
     let mut answer =
         json!({"chatbot_id": chatbot_id, "before": before, "after": after, "version": change.version});
     if change.version == change.version_before {
         answer["unchanged"] = json!(true);
     }
-    Json::of(&answer)
+    answer
 }
 
 fn nothing_given(cx: &Cx<'_>) -> Refusal {

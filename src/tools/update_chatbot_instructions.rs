@@ -28,18 +28,21 @@ impl super::Tool for Tool {
     }
 
     fn output() -> Value {
-        change::output()
+        let mut schema = change::output();
+        schema["properties"]["advice"] = json!({"type": "string"});
+        schema
     }
 
     fn run(cx: &Cx<'_>, args: change::Args) -> Result<Json, Refusal> {
         let chatbot_id = args.chatbot_id;
         let change = change::make(cx, args)?;
         let before = described(&change.before.instructions, change.version_before);
-        let mut after = described(&change.after.instructions, change.version);
+        let after = described(&change.after.instructions, change.version);
+        let mut answer = change::answer(chatbot_id, &change, before, after);
         if let Some(advice) = advice(&change.after.instructions) {
-            after["advice"] = json!(advice);
+            answer["advice"] = json!(advice);
         }
-        change::answer(chatbot_id, &change, before, after)
+        Json::of(&answer)
     }
 }
 
@@ -90,6 +93,10 @@ mod tests {
         };
         check(lines(15), &before, &after);
         check(lines(15), &after, &after);
+        let answer = shop
+            .call("update_chatbot_instructions", json!({"chatbot_id": 1, "instructions": "Be kind."}))
+            .unwrap();
+        assert_eq!(answer["advice"], "These instructions have 1 line; 15 to 40 lines work best.");
     }
 
     #[test]
