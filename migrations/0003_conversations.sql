@@ -27,12 +27,11 @@ CREATE TABLE conversation (
     UNIQUE (organisation, external_id),
     FOREIGN KEY (organisation, chatbot) REFERENCES chatbot (organisation, id)
 ) STRICT;
--- Its last two columns let the parts of days that analytics need be counted from the index alone.
-CREATE INDEX conversation_by_start ON conversation (organisation, started_at, id, chatbot, message_count);
-CREATE INDEX conversation_by_chatbot ON conversation (organisation, chatbot, started_at, id);
+-- What stands after the id lets filtered lists, and the parts of days that analytics need, be counted from the index alone.
+CREATE INDEX conversation_by_start ON conversation (organisation, started_at, id, chatbot, message_count, platform);
+CREATE INDEX conversation_by_chatbot ON conversation (organisation, chatbot, started_at, id, platform);
 
 CREATE TABLE message (
-    row          INTEGER PRIMARY KEY,
     organisation INTEGER NOT NULL,
     conversation INTEGER NOT NULL,
     -- Position within the conversation, from 1.
@@ -41,9 +40,9 @@ CREATE TABLE message (
     role         TEXT NOT NULL CHECK (role IN ('visitor', 'assistant', 'agent', 'system')),
     text         TEXT NOT NULL,
     sent_at      INTEGER NOT NULL,
-    UNIQUE (organisation, conversation, position),
+    PRIMARY KEY (organisation, conversation, position),
     FOREIGN KEY (organisation, conversation) REFERENCES conversation (organisation, id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ticket (
     row           INTEGER PRIMARY KEY,
@@ -67,6 +66,7 @@ CREATE TABLE ticket (
 ) STRICT;
 CREATE INDEX ticket_by_creation ON ticket (organisation, created_at, id);
 CREATE INDEX ticket_by_status ON ticket (organisation, status, created_at, id);
+CREATE INDEX ticket_by_chatbot ON ticket (organisation, chatbot, created_at, id) WHERE chatbot IS NOT NULL;
 CREATE INDEX ticket_by_conversation ON ticket (organisation, conversation) WHERE conversation IS NOT NULL;
 
 CREATE TABLE ticket_message (

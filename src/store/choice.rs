@@ -1,12 +1,13 @@
 //! Settings that are one of a few words.
 
-/// Makes an enum whose variants are words: in the database, in JSON and for people.
+/// Makes an enum whose variants are words: in the database, in JSON and for people. Words after a `|` are understood
+/// in JSON as well.
 macro_rules! choice {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal $(| $other:literal)*,)+ }) => {
         $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name {
-            $($(#[$doc])* #[serde(rename = $word)] $variant,)+
+            $($(#[$doc])* #[serde(rename = $word $(, alias = $other)*)] $variant,)+
         }
 
         impl $name {

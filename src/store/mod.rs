@@ -7,6 +7,7 @@
 //! [`api_key::authenticate`] (from a credential) and [`organisation`] (for the operator's own commands) give out.
 
 mod choice;
+mod filter;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -17,10 +18,12 @@ pub mod api_key;
 pub mod backup;
 pub mod call_log;
 pub mod chatbot;
+pub mod conversation;
 pub mod dashboard;
 pub mod document;
 pub mod index;
 pub mod knowledge;
+pub mod lead;
 mod limits;
 pub mod organisation;
 pub mod price;
@@ -28,7 +31,9 @@ pub mod product;
 pub mod quota;
 pub mod sales_rule;
 pub mod session;
+pub mod ticket;
 pub mod training_job;
+mod transcript;
 pub mod user;
 pub mod words;
 
@@ -41,6 +46,7 @@ use rusqlite::{Connection, Row};
 use crate::error::Result;
 
 pub use sqlite::{DATABASE_FILE, RunningMark, data_version};
+pub use transcript::Words;
 pub use writer::Durability;
 
 /// The database of one data folder. Shared by reference between threads.
@@ -213,12 +219,24 @@ impl TenantTx<'_> {
         parameters: &[&dyn ToSql],
         mut each: impl FnMut(&Row<'_>) -> Result<()>,
     ) -> Result<()> {
+        self.until(sql, parameters, |row| each(row).map(|()| false))
+    }
+
+    /// Calls `done` with one row after the other until it answers true.
+    fn until(
+        &self,
+        sql: &str,
+        parameters: &[&dyn ToSql],
+        mut done: impl FnMut(&Row<'_>) -> Result<bool>,
+    ) -> Result<()> {
         debug_assert!(sql.contains("?1"), "a statement without its tenant: {sql}");
         let mut statement = self.connection.prepare_cached(sql)?;
         self.bind(&mut statement, parameters)?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
-            each(row)?;
+            if done(row)? {
+                break;
+            }
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0003_conversations.sql")),
     M::up(include_str!("../../migrations/0004_catalogue.sql")),
     M::up(include_str!("../../migrations/0005_analytics.sql")),
+    M::up(include_str!("../../migrations/0006_transcript_words.sql")),
 ];
 
 /// The version of the schema that this build knows: how many migrations there are.
