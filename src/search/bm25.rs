@@ -10,8 +10,8 @@ use crate::store::index::{self, Posting, Space};
 const WEIGHTS: [f32; 3] = [5.0, 2.5, 1.0];
 /// How soon more occurrences stop counting.
 const K1: f32 = 1.2;
-/// How much a long text's words count less.
-const B: f32 = 0.75;
+/// How much a long text's words count less: little, for a product is not less of a shoe for being well described.
+const B: f32 = 0.4;
 
 /// What a whole space has, which scores are relative to.
 pub struct Statistics {

@@ -6,6 +6,7 @@ mod arguments;
 mod change;
 mod cursor;
 mod figures;
+mod goods;
 mod page;
 mod period;
 mod schema;
@@ -17,7 +18,10 @@ mod get_analytics;
 mod get_chatbot;
 mod get_dashboard;
 mod list_chatbots;
+mod list_products;
 mod list_sales_rules;
+mod retrain_chatbot;
+mod search_products;
 mod update_chatbot_instructions;
 mod update_chatbot_language;
 mod update_chatbot_model;
@@ -47,15 +51,18 @@ macro_rules! table {
 table! {
     list_chatbots,
     get_chatbot,
+    search_products,
+    list_products,
     get_analytics,
     list_sales_rules,
+    get_dashboard,
     update_chatbot_instructions,
     update_chatbot_model,
     update_chatbot_language,
     update_chatbot_settings,
     update_widget_appearance,
     update_widget_texts,
-    get_dashboard,
+    retrain_chatbot,
 }
 
 /// The most characters of serialised JSON that a result may have.
