@@ -21,6 +21,7 @@ pub mod store;
 pub mod tools;
 
 // How an operator's own data gets in.
+pub mod demo;
 pub mod import;
 
 // One call, from access to answer.

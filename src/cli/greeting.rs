@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::demo::Keys;
+
 /// Where the server is, and with which keys a demo can be asked. Serialised, it is the line that scripts read.
 #[derive(Serialize)]
 pub struct Greeting {
@@ -14,24 +16,12 @@ pub struct Greeting {
     pub readonly_url: String,
     /// The keys of a demo.
     #[serde(flatten)]
-    pub keys: Option<DemoKeys>,
-}
-
-/// Fresh keys of a demo.
-#[derive(Serialize)]
-#[allow(dead_code)] // `serve --demo` makes them
-pub struct DemoKeys {
-    /// Reads and changes the first organisation, without quota limits.
-    pub api_key: String,
-    /// Reads the same.
-    pub readonly_api_key: String,
-    /// Reads and changes the second organisation, which is on the Free plan.
-    pub free_api_key: String,
+    pub keys: Option<Keys>,
 }
 
 impl Greeting {
     /// That of a server whose URLs begin with `origin`.
-    pub fn new(origin: &str, keys: Option<DemoKeys>) -> Greeting {
+    pub fn new(origin: &str, keys: Option<Keys>) -> Greeting {
         Greeting { url: format!("{origin}/mcp/"), readonly_url: format!("{origin}/mcp-readonly/"), keys }
     }
 
@@ -43,7 +33,7 @@ impl Greeting {
             env!("CARGO_PKG_VERSION")
         );
         let key = match keys {
-            Some(DemoKeys { api_key, readonly_api_key, free_api_key }) => {
+            Some(Keys { api_key, readonly_api_key, free_api_key }) => {
                 let _ = write!(
                     text,
                     "Keys of the demo, shown this once:\n\n  full access  {api_key}\n  read-only    \
@@ -84,13 +74,13 @@ fn quoted(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn keys() -> DemoKeys {
-        DemoKeys { api_key: "cha_a".into(), readonly_api_key: "cha_r".into(), free_api_key: "cha_f".into() }
+    fn keys() -> Keys {
+        Keys { api_key: "cha_a".into(), readonly_api_key: "cha_r".into(), free_api_key: "cha_f".into() }
     }
 
     #[test]
     fn scripts_get_one_object() {
-        let check = |keys: Option<DemoKeys>, expected: &str| {
+        let check = |keys: Option<Keys>, expected: &str| {
             let greeting = Greeting::new("http://127.0.0.1:8787", keys);
             assert_eq!(serde_json::to_string(&greeting).unwrap(), expected);
         };

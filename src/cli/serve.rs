@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::greeting::Greeting;
 use super::{Context, flags};
 use crate::app::App;
+use crate::demo;
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, Listener, Options, Site};
 use crate::store::Store;
@@ -12,6 +13,9 @@ use crate::store::Store;
 /// `chaterimo serve`
 #[derive(clap::Args)]
 pub struct Args {
+    /// Fill an empty data folder with two believable stores and make keys for them; answers on this machine only
+    #[arg(long)]
+    demo: bool,
     /// Say where the server is in one line of JSON instead of words, once it accepts connections
     #[arg(long)]
     json: bool,
@@ -22,7 +26,7 @@ pub struct Args {
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         let config = &context.config;
-        config.check_serving(false)?;
+        config.check_serving(self.demo)?;
         let clock = context.clock.clone();
         let app = Arc::new(App::open(&config.data_dir, clock, config.read_only, config.models.clone())?);
         let mark = app.store.mark_running()?;
@@ -30,18 +34,19 @@ impl Args {
             check(&app.store)?;
         }
         app.prepare();
+        let keys = self.demo.then(|| demo::prepare(&app.store, app.clock.now())).transpose()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        runtime.map_err(Error::internal)?.block_on(self.serve(context, Arc::clone(&app)))?;
+        runtime.map_err(Error::internal)?.block_on(self.serve(context, Arc::clone(&app), keys))?;
         app.store.checkpoint()
     }
 
     /// Serves until a signal stops it.
-    async fn serve(self, context: &mut Context, app: Arc<App>) -> Result<()> {
+    async fn serve(self, context: &mut Context, app: Arc<App>, keys: Option<demo::Keys>) -> Result<()> {
         let Context { config, out, .. } = context;
         let signals = http::signals()?;
         let listener = Listener::bind(config.listen).await?;
         let options = Options::new(config, listener.address())?;
-        let greeting = Greeting::new(&options.public_origin, None);
+        let greeting = Greeting::new(&options.public_origin, keys);
         if self.json {
             out.line(serde_json::to_string(&greeting).map_err(Error::internal)?)?;
         } else {

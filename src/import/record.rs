@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Time;
 use crate::error::Result;
 use crate::store::chatbot::{self, NewChatbot};
+use crate::store::conversation::{self, NewConversation};
 use crate::store::document::{self, NewDocument};
 use crate::store::knowledge::{self, NewSource};
+use crate::store::lead::{self, NewLead};
 use crate::store::product::{self, NewProduct};
 use crate::store::sales_rule::{self, NewSalesRule};
+use crate::store::ticket::{self, NewTicket};
 use crate::store::{Put, TenantTx};
 
 /// Makes the record out of one table: the variant, its word in JSON, what it holds, how it is put.
@@ -57,6 +60,12 @@ records! {
     Document(NewDocument) = "document", document::put;
     /// A catalogue that a chatbot is held to.
     KnowledgeSource(NewSource) = "knowledge_source", |tx, new, _| knowledge::put(tx, new);
+    /// A conversation with its messages.
+    Conversation(NewConversation) = "conversation", conversation::put;
+    /// A ticket with its thread and its history.
+    Ticket(NewTicket) = "ticket", ticket::put;
+    /// A visitor who left an address.
+    Lead(NewLead) = "lead", lead::put;
 }
 
 #[cfg(test)]
