@@ -7,6 +7,7 @@
 //! A driver reads bytes, gives them to [`rpc::parse`], gives each message to [`Engine::handle`] and does what the
 //! step says. A [`Call`] is answered by [`Call::finish`], exactly once.
 
+pub mod call;
 pub mod engine;
 pub mod framing;
 pub mod meta;
@@ -16,7 +17,8 @@ pub mod session;
 pub mod transcript;
 pub mod wire;
 
-pub use engine::{Call, Engine, Step, View};
+pub use call::Call;
+pub use engine::{Engine, Step, View};
 pub use framing::McpHeaders;
 pub use meta::{Capabilities, Params};
 pub use revision::Revision;

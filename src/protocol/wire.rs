@@ -299,3 +299,53 @@ fn schema_problems(schema: &Value) -> Vec<&'static str> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(change: impl FnOnce(&mut ToolDef)) -> ToolDef {
+        let annotations =
+            Annotations { read_only: true, destructive: false, idempotent: true, open_world: false };
+        let schema = json!({"type": "object", "properties": {"kind": {"enum": ["anyOf"]}}});
+        let (name, title, description) = ("look", "Look", "Looks.");
+        let (input_schema, output_schema) = (schema.clone(), schema);
+        let mut tool =
+            ToolDef { name, title, description, input_schema, output_schema, annotations, write: false };
+        change(&mut tool);
+        tool
+    }
+
+    #[test]
+    fn names_what_some_client_dislikes() {
+        let server = ServerInfo {
+            name: "s",
+            title: "S",
+            version: "1",
+            website: None,
+            instructions: "Looks things up.",
+        };
+        let check = |tool: ToolDef, expected: &[&str]| assert_eq!(problems(&server, &[tool]), expected);
+        check(tool(|_| {}), &[]);
+        check(tool(|t| t.name = "Look"), &["Look: the name is not ^[a-z][a-z0-9_]{0,63}$"]);
+        check(tool(|t| t.write = true), &["look: the annotation readOnlyHint and write disagree"]);
+        let long = "x".repeat(MAX_TEXT_CHARS + 1).leak();
+        check(tool(|t| t.description = long), &["look: the description is longer than 2048 characters"]);
+        check(tool(|t| t.input_schema = json!({})), &["look: input schema: its type is not object"]);
+        let any = json!({"type": "object", "anyOf": []});
+        check(tool(|t| t.output_schema = any), &["look: output schema: a combinator stands at its top"]);
+        let deep = json!({"type": "object", "properties": {"a": {"items": {"$ref": "#"}}}});
+        check(tool(|t| t.input_schema = deep), &["look: input schema: it has a $ref"]);
+        assert_eq!(problems(&server, &[tool(|_| {}), tool(|_| {})]), ["look: the name is there twice"]);
+        let server = ServerInfo { instructions: long, ..server };
+        assert_eq!(problems(&server, &[]), ["instructions have more than 2048 characters"]);
+    }
+
+    #[test]
+    fn cuts_what_a_client_says_of_itself() {
+        let client = |name: Value| ClientInfo::from_value(&json!({"name": name, "version": "1"}));
+        assert_eq!(client("ü".repeat(201).into()).map(|client| client.name), Some("ü".repeat(200)));
+        assert_eq!(client("ü".repeat(200).into()).map(|client| client.name), Some("ü".repeat(200)));
+        assert_eq!(client(1.into()), None);
+    }
+}

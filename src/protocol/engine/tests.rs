@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::rpc::{self, Incoming};
-use super::super::wire::Annotations;
+use super::super::wire::{Annotations, Outcome, Output, Refusal};
 use super::*;
 
 fn engine() -> Engine {
