@@ -96,7 +96,7 @@ CREATE TABLE training_job (
 -- One job a chatbot at a time.
 CREATE UNIQUE INDEX training_job_active ON training_job (organisation, chatbot) WHERE status IN ('queued', 'running');
 CREATE INDEX training_job_by_chatbot ON training_job (organisation, chatbot, id);
-CREATE INDEX training_job_waiting ON training_job (status, requested_at) WHERE status IN ('queued', 'running');
+CREATE INDEX training_job_by_status ON training_job (status, requested_at);
 
 -- Full text: an inverted index whose every key begins with the organisation, so that what one organisation finds, and
 -- how it is scored, cannot depend on another's rows (the statistics of an FTS5 table are of the whole table).

@@ -19,6 +19,7 @@ pub mod store;
 
 // What Claude can do with it.
 pub mod tools;
+pub mod training;
 
 // How an operator's own data gets in.
 pub mod demo;

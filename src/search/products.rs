@@ -156,7 +156,7 @@ impl Allowed {
             return Ok(Allowed(None));
         }
         let mut blocks: BTreeMap<i64, u128> = BTreeMap::new();
-        for id in product::ids(tx, filter)? {
+        for id in product::ids(tx, filter, 0, product::ALL)? {
             *blocks.entry(id.div_euclid(BLOCK_ITEMS)).or_default() |= 1 << id.rem_euclid(BLOCK_ITEMS);
         }
         Ok(Allowed(Some(blocks)))

@@ -162,27 +162,29 @@ impl Filter {
 
 const COLUMNS: &str = "id, external_id, source, handle, title, description, vendor, product_type, tags, price_min, \
     price_max, currency, availability, url, image_url, variants, updated_at";
-/// The filter, on the columns of the index `product_filter`; its parameters are ?2 to ?9.
+/// The filter, on the columns of the index `product_filter`; its parameters are ?2 to ?10.
 const FILTERED: &str = "FROM product INDEXED BY product_filter WHERE organisation = ?1 AND id > ?2 \
     AND (?3 IS NULL OR source IN (SELECT value FROM json_each(?3))) AND (?4 IS NULL OR availability = ?4) \
     AND (?5 IS NULL OR vendor = ?5 COLLATE NOCASE) AND (?6 IS NULL OR product_type = ?6 COLLATE NOCASE) \
-    AND (?7 IS NULL OR updated_at >= ?7) AND (?8 IS NULL OR price_max >= ?8) AND (?9 IS NULL OR price_min <= ?9)";
+    AND (?7 IS NULL OR updated_at >= ?7) AND (?8 IS NULL OR price_max >= ?8) AND (?9 IS NULL OR price_min <= ?9) \
+    ORDER BY id LIMIT ?10";
+/// No limit.
+pub const ALL: i64 = -1;
 
 /// Up to `limit` products with a number above `after`, by number.
 pub fn list(tx: &TenantTx<'_>, filter: &Filter, after: Option<i64>, limit: i64) -> Result<Vec<Product>> {
-    let ids =
-        filtered(tx, "id", filter, after, &format!("ORDER BY id LIMIT {limit}"), |row| Ok(row.get(0)?))?;
+    let ids = ids(tx, filter, after.unwrap_or(0), limit)?;
     ids.into_iter().filter_map(|id| get(tx, id).transpose()).collect()
 }
 
 /// How many products there are.
 pub fn count(tx: &TenantTx<'_>, filter: &Filter) -> Result<i64> {
-    Ok(filtered(tx, "count(*)", filter, None, "", |row| Ok(row.get(0)?))?.first().copied().unwrap_or(0))
+    Ok(filtered(tx, "count(*)", filter, 0, ALL)?.first().copied().unwrap_or(0))
 }
 
-/// The numbers of all products that `filter` leaves in, ascending.
-pub fn ids(tx: &TenantTx<'_>, filter: &Filter) -> Result<Vec<i64>> {
-    filtered(tx, "id", filter, None, "ORDER BY id", |row| Ok(row.get(0)?))
+/// The numbers above `after` of up to `limit` products that `filter` leaves in, ascending.
+pub fn ids(tx: &TenantTx<'_>, filter: &Filter, after: i64, limit: i64) -> Result<Vec<i64>> {
+    filtered(tx, "id", filter, after, limit)
 }
 
 /// The product with this number.
@@ -204,20 +206,13 @@ pub fn sources(tx: &TenantTx<'_>) -> Result<Vec<(String, i64)>> {
     tx.all(sql, &[], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-fn filtered<T>(
-    tx: &TenantTx<'_>,
-    select: &str,
-    filter: &Filter,
-    after: Option<i64>,
-    tail: &str,
-    map: impl FnMut(&Row<'_>) -> Result<T>,
-) -> Result<Vec<T>> {
+/// The first column of what `select` says about the products that are left in.
+fn filtered(tx: &TenantTx<'_>, select: &str, filter: &Filter, after: i64, limit: i64) -> Result<Vec<i64>> {
     let sources = filter.sources.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?;
-    let sql = format!("SELECT {select} {FILTERED} {tail}");
     tx.all(
-        &sql,
+        &format!("SELECT {select} {FILTERED}"),
         &[
-            &after.unwrap_or(0),
+            &after,
             &sources,
             &filter.availability,
             &filter.vendor,
@@ -225,8 +220,9 @@ fn filtered<T>(
             &filter.updated_since.map(|time| time.0),
             &filter.price_min.map(|price| price.0),
             &filter.price_max.map(|price| price.0),
+            &limit,
         ],
-        map,
+        |row| Ok(row.get(0)?),
     )
 }
 

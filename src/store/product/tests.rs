@@ -67,7 +67,7 @@ fn lists_what_the_filter_leaves() {
         let check = |filter: Filter, expected: &[i64]| {
             let listed: Vec<i64> = list(tx, &filter, None, 10).unwrap().iter().map(|p| p.id).collect();
             assert_eq!(listed, expected, "{filter:?}");
-            assert_eq!(ids(tx, &filter).unwrap(), expected);
+            assert_eq!(ids(tx, &filter, 0, ALL).unwrap(), expected);
             assert_eq!(count(tx, &filter).unwrap(), expected.len() as i64);
         };
         let all = Filter::default;
