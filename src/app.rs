@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use data_encoding::HEXLOWER;
@@ -16,6 +16,7 @@ use crate::protocol::{self, Call, Engine, Outcome, Output, Response, ToolDef, Vi
 use crate::store::quota::{self, Balance, Exhausted};
 use crate::store::{Durability, Store, SystemTx, api_key, call_log};
 use crate::tools::{self, Cx, Effect, Entry, Refusal};
+use crate::training::Worker;
 
 mod words;
 
@@ -32,6 +33,7 @@ pub struct App {
     /// Whether the operator allows reading alone.
     pub read_only: bool,
     extra_models: Arc<[String]>,
+    training: OnceLock<Worker>,
 }
 
 /// Who calls, and how.
@@ -73,12 +75,32 @@ impl App {
         let store = Arc::new(Store::open(folder)?);
         let keyring = Arc::new(Keyring::open(folder, clock.now())?);
         let engine = Engine::new(words::SERVER, definitions());
-        Ok(App { store, keyring, clock, engine, read_only, extra_models: extra_models.into() })
+        Ok(App {
+            store,
+            keyring,
+            clock,
+            engine,
+            read_only,
+            extra_models: extra_models.into(),
+            training: OnceLock::new(),
+        })
     }
 
     /// Compiles every tool's schema now, so that no request waits for it.
     pub fn prepare(&self) {
         tools::TOOLS.iter().for_each(Entry::prepare);
+    }
+
+    /// Starts the thread that works through the queue of training jobs. Without it they wait for another process.
+    pub fn start_training(&self) {
+        self.training.get_or_init(|| Worker::start(Arc::clone(&self.store), self.clock.clone()));
+    }
+
+    /// Stops that thread, for good; a job that it is at goes back into the queue.
+    pub fn stop_training(&self) {
+        if let Some(worker) = self.training.get() {
+            worker.stop();
+        }
     }
 
     /// Who the bearer credential is; `None` when it stands for nothing (any more).
@@ -223,6 +245,9 @@ impl App {
             note(tx, grant.tenant, grant.stale_key, now, &counted, row)?;
             Ok((counted, ran))
         });
+        if let (Effect::Start, Some(worker)) = (entry.spec.effect, self.training.get()) {
+            worker.wake();
+        }
         match done {
             Ok((Ok(balance), Some(ran))) => Ended::counted(ran, balance),
             Ok((Ok(balance), None)) => Ended::counted(Err(words::moment()), balance),

@@ -35,8 +35,10 @@ impl Args {
         }
         app.prepare();
         let keys = self.demo.then(|| demo::prepare(&app.store, app.clock.now())).transpose()?;
+        app.start_training();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         runtime.map_err(Error::internal)?.block_on(self.serve(context, Arc::clone(&app), keys))?;
+        app.stop_training();
         app.store.checkpoint()
     }
 
