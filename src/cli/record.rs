@@ -45,7 +45,7 @@ impl Args {
         let done = runtime.block_on(async {
             match &self.url {
                 Some(url) => self.over_http(url, context).await,
-                None => self.on_stdio().await,
+                None => self.on_stdio(context).await,
             }
         });
         // Somebody may still hold stdin open: nothing to wait for.
@@ -55,7 +55,7 @@ impl Args {
 
     async fn over_http(&self, url: &str, context: &mut Context) -> Result<()> {
         let proxy = Proxy::bind(self.address, url, self.ca_file.clone()).await?;
-        let recording = self.begin(Transport::Http)?;
+        let recording = self.begin(Transport::Http, context)?;
         context.out.line(proxy.url())?;
         tokio::select! {
             () = proxy.run(recording.recorder()) => {}
@@ -65,8 +65,8 @@ impl Args {
         context.out.line(format!("Recorded {messages} messages in {}.", self.out.display()))
     }
 
-    async fn on_stdio(&self) -> Result<()> {
-        let recording = self.begin(Transport::Stdio)?;
+    async fn on_stdio(&self, context: &Context) -> Result<()> {
+        let recording = self.begin(Transport::Stdio, context)?;
         let status = wrapper::run(&self.command, recording.recorder()).await;
         recording.finish()?;
         match status? {
@@ -75,11 +75,12 @@ impl Args {
         }
     }
 
-    fn begin(&self, transport: Transport) -> Result<Recording> {
+    fn begin(&self, transport: Transport, context: &Context) -> Result<Recording> {
         Recording::begin(record::Options {
             out: self.out.clone(),
             transport,
             readonly: self.readonly,
+            began: context.clock.now(),
             about: self.about.clone(),
             keep_emails: self.keep_emails,
         })

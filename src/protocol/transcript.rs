@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::wire::ClientInfo;
+use crate::clock::Time;
 use crate::error::{Error, Result};
 
 /// The version of the format that is written and read.
@@ -57,6 +58,9 @@ pub struct Header {
     pub transport: Transport,
     /// At which endpoint.
     pub endpoint: Endpoint,
+    /// When the recording began; the lines count from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Time>,
     /// What happens in it, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
@@ -176,7 +180,8 @@ mod tests {
     use super::*;
 
     const TEXT: &str = concat!(
-        r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"http","endpoint":"readonly"}"#,
+        r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"http","endpoint":"readonly","#,
+        r#""recorded_at":"2026-11-22T08:00:00Z"}"#,
         "\n",
         r#"{"at_ms":0,"from":"client","exchange":1,"http":{"method":"POST","path":"/mcp","#,
         r#""headers":{"mcp-method":"ping"}},"message":{"jsonrpc":"2.0","id":1,"method":"ping"}}"#,

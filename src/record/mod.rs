@@ -20,7 +20,7 @@ use hyper::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use self::redact::Redactor;
-use crate::clock;
+use crate::clock::{self, Time};
 use crate::error::{Error, Result};
 use crate::protocol::transcript::{Endpoint, From, HEADERS, Header, Http, Line, Transport, VERSION, line_of};
 use crate::protocol::wire::ClientInfo;
@@ -37,6 +37,8 @@ pub struct Options {
     pub transport: Transport,
     /// The endpoint is the read-only one. Over HTTP a path with `readonly` in it says so too.
     pub readonly: bool,
+    /// When it begins.
+    pub began: Time,
     /// What happens in it, for people.
     pub about: Option<String>,
     /// Leave e-mail addresses as they are.
@@ -156,9 +158,9 @@ struct Writer {
 impl Writer {
     fn new(file: File, options: Options) -> Writer {
         let endpoint = if options.readonly { Endpoint::Readonly } else { Endpoint::Full };
-        let (transport, about) = (options.transport, options.about);
-        let header =
-            Header { transcript: VERSION, client: ClientInfo::default(), transport, endpoint, about };
+        let (transport, recorded_at, about) = (options.transport, Some(options.began), options.about);
+        let client = ClientInfo::default();
+        let header = Header { transcript: VERSION, client, transport, endpoint, recorded_at, about };
         let redactor = Redactor::new(options.keep_emails);
         Writer { file, redactor, header: Some(header), held: Vec::new(), written: 0 }
     }

@@ -43,6 +43,7 @@ fn options(folder: &tempfile::TempDir) -> Options {
         out: folder.path().join("out"),
         transport: Transport::Http,
         readonly: false,
+        began: Time(1_000),
         about: None,
         keep_emails: false,
     }

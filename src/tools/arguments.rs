@@ -38,7 +38,11 @@ impl Schema {
                 show(&arguments)
             )));
         };
-        let arguments = Value::Object(self.coerce(arguments));
+        let arguments = self.coerce(arguments);
+        if let Some(fault) = arguments.iter().find_map(|(name, value)| self.uncountable(name, value)) {
+            return Err(Refusal::arguments(fault));
+        }
+        let arguments = Value::Object(arguments);
         if self.validator.is_valid(&arguments) {
             return Ok(arguments);
         }
@@ -57,6 +61,18 @@ impl Schema {
             }
         }
         arguments
+    }
+
+    /// To JSON Schema 9e300 is an integer; to what counts with it, it is none.
+    fn uncountable(&self, name: &str, value: &Value) -> Option<String> {
+        let is_wrong = |schema: &Value, value: &Value| {
+            schema.get("type").is_some_and(|kind| kind == "integer") && value.is_number() && !value.is_i64()
+        };
+        let schema = self.property(name)?;
+        let items = value.as_array().zip(schema.get("items"));
+        let wrong_item = items.and_then(|(all, wanted)| all.iter().find(|item| is_wrong(wanted, item)));
+        let wrong = wrong_item.or_else(|| is_wrong(schema, value).then_some(value))?;
+        Some(format!("{name}: came {}; wanted {}.", show(wrong), describe(schema)))
     }
 
     fn property(&self, name: &str) -> Option<&Value> {
@@ -274,6 +290,7 @@ mod tests {
         check(json!([]), "arguments: came []; wanted an object.");
         check(json!({}), "id: missing; wanted a whole number of at least 1.");
         check(json!({"id": "five"}), "id: came \"five\"; wanted a whole number of at least 1.");
+        check(json!({"id": 9e300}), "id: came 9e300; wanted a whole number of at least 1.");
         check(json!({"id": 1.5}), "id: came 1.5; wanted a whole number of at least 1.");
         check(json!({"id": 1, "temperature": 1.1}), "temperature: came 1.1; wanted a number from 0.1 to 1.");
         check(

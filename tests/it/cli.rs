@@ -5,17 +5,21 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 
 /// A home of its own, and the binary in it with a clean environment.
-struct Home(tempfile::TempDir);
+pub struct Home(tempfile::TempDir);
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Home {
-    fn new() -> Home {
+    pub fn new() -> Home {
         Home(tempfile::tempdir().unwrap())
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.0.path()
     }
 
     fn path(&self, name: &str) -> String {
@@ -30,12 +34,12 @@ impl Home {
         Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
     }
 
-    fn run(&self, arguments: &str) -> Ran {
+    pub fn run(&self, arguments: &str) -> Ran {
         self.run_with(&[], &arguments.split_whitespace().collect::<Vec<_>>())
     }
 
     /// Runs what must succeed, and gives its answer.
-    fn done(&self, arguments: &str) -> String {
+    pub fn done(&self, arguments: &str) -> String {
         let ran = self.run(arguments);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments}");
         ran.out
@@ -235,11 +239,11 @@ fn the_doctor_names_what_is_wrong_and_the_remedy() {
 }
 
 /// A server of the home's data, ended with the test.
-struct Serving(Child);
+pub struct Serving(Child);
 
 impl Serving {
     /// Starts it, and gives the line that it says once it accepts connections.
-    fn start(home: &Home) -> (Serving, serde_json::Value) {
+    pub fn start(home: &Home) -> (Serving, serde_json::Value) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chaterimo"));
         command.env_clear().env("HOME", home.0.path()).args(["serve", "--json", "--listen", "127.0.0.1:0"]);
         let mut serving = Serving(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
@@ -248,7 +252,7 @@ impl Serving {
         (serving, serde_json::from_str(&line).unwrap())
     }
 
-    fn signal(&mut self, signal: &str) -> Option<i32> {
+    pub fn signal(&mut self, signal: &str) -> Option<i32> {
         let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
         assert!(sent.success());
         self.0.wait().unwrap().code()

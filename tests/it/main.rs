@@ -1,10 +1,14 @@
 //! The one integration binary.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on fails
 
+mod bad_input;
 mod bridge;
 mod cli;
 mod http;
+mod isolation;
+mod processes;
 mod properties;
 mod record;
 mod schema;
+mod support;
 mod tidy;
