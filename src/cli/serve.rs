@@ -1,9 +1,13 @@
 //! `chaterimo serve`: the server over HTTP, from an empty folder if need be.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::block_in_place;
 
 use super::greeting::Greeting;
 use super::{Context, flags};
+use crate::access;
 use crate::app::App;
 use crate::demo;
 use crate::error::{Error, Kind, Result};
@@ -56,8 +60,23 @@ impl Args {
             let data_dir = std::path::absolute(&config.data_dir).map_err(Error::internal)?;
             out.line(greeting.text(&program, &data_dir))?;
         }
+        let house = tokio::spawn(forget_idle_sessions(Arc::clone(&app), config.session_idle_days));
         http::serve(listener, Arc::new(Site::new(app, options)), signals).await;
+        house.abort();
         Ok(())
+    }
+}
+
+/// Now and every hour: sessions that nobody used for `days` end.
+async fn forget_idle_sessions(app: Arc<App>, days: u32) {
+    let mut hour = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        hour.tick().await;
+        match block_in_place(|| access::expire(&app.store, app.clock.now(), days)) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "idle sessions were forgotten"),
+            Err(error) => tracing::warn!(?error, "idle sessions could not be forgotten"),
+        }
     }
 }
 

@@ -176,8 +176,12 @@ async fn answer(
     if access == Access::Bearer {
         check_origin(parts, &site.options)?;
     }
-    if let (Some(route), &Method::OPTIONS) = (found.route(), &parts.method) {
-        return Ok(preflight(route, &parts.headers));
+    if parts.method == Method::OPTIONS {
+        match found.route() {
+            Some(route) => return Ok(preflight(&allowed(route), &parts.headers)),
+            None if is_public_document(parts.uri.path()) => return Ok(preflight("GET", &parts.headers)),
+            None => {}
+        }
     }
     let grant = match access {
         Access::Bearer => Some(credential::authenticate(site, &parts.headers)?),
@@ -230,10 +234,10 @@ fn allowed(route: &Route) -> String {
 
 /// Answers a page that asks whether it may ask (Fetch standard, section 3.2.2). The fields it names are allowed as
 /// they are: `Mcp-Param-*` has no fixed names.
-fn preflight(route: &Route, asked: &HeaderMap) -> Answer {
+fn preflight(methods: &str, asked: &HeaderMap) -> Answer {
     let mut answer = respond::empty(StatusCode::NO_CONTENT);
     let headers = answer.headers_mut();
-    let allow = HeaderValue::from_str(&allowed(route)).unwrap_or(HeaderValue::from_static("POST"));
+    let allow = HeaderValue::from_str(methods).unwrap_or(HeaderValue::from_static("GET"));
     headers.insert(header::ALLOW, allow.clone());
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow);
     if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
@@ -243,9 +247,15 @@ fn preflight(route: &Route, asked: &HeaderMap) -> Answer {
     answer
 }
 
+/// Whether a page of any origin may look here: clients in browsers look for metadata in several places, and must be
+/// able to read that there is none.
+fn is_public_document(path: &str) -> bool {
+    path.contains("/.well-known/")
+}
+
 fn cross_origin(site: &Site, found: Found, parts: &Parts, headers: &mut HeaderMap) {
     if found.route().is_none_or(|route| route.access == Access::Public) {
-        if parts.uri.path().contains("/.well-known/") {
+        if is_public_document(parts.uri.path()) {
             respond::allow_all_origins(headers);
         }
     } else if let Ok(Some(origin)) = check_origin(parts, &site.options) {

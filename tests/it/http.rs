@@ -31,6 +31,14 @@ fn what_a_raw_request_gets() {
     let open = [("access-control-allow-origin", "*"), ("content-type", "application/json")];
     check(get("/.well-known/oauth-authorization-server", "Origin: https://evil.example\r\n"), 404, &open);
     check(get("/mcp/.well-known/openid-configuration", ""), 404, &open);
+    let asks = format!(
+        "{HOST}Origin: https://evil.example\r\nAccess-Control-Request-Headers: mcp-protocol-version\r\n"
+    );
+    check(
+        format!("OPTIONS /.well-known/oauth-protected-resource/mcp HTTP/1.1\r\n{asks}\r\n"),
+        204,
+        &[("access-control-allow-origin", "*"), ("access-control-allow-headers", "mcp-protocol-version")],
+    );
     // Host
     check("GET /nothing HTTP/1.1\r\n\r\n".into(), 400, &[("connection", "close")]);
     check(get("/nothing", "Host: localhost\r\n"), 400, &[("connection", "close")]);
