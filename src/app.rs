@@ -8,7 +8,7 @@ use std::time::Instant;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-use crate::access::{self, Endpoint, Grant, Reach, Signals};
+use crate::access::{self, Endpoint, Grant, Grants, Reach, Signals};
 use crate::clock::{Clock, Time, instant, random};
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
@@ -34,6 +34,7 @@ pub struct App {
     pub read_only: bool,
     extra_models: Arc<[String]>,
     training: OnceLock<Worker>,
+    grants: Grants,
 }
 
 /// Who calls, and how.
@@ -83,6 +84,7 @@ impl App {
             read_only,
             extra_models: extra_models.into(),
             training: OnceLock::new(),
+            grants: Grants::default(),
         })
     }
 
@@ -107,8 +109,8 @@ impl App {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn authenticate(&self, bearer: &str) -> Result<Option<Grant>> {
-        access::authenticate(&self.store, bearer, self.clock.now())
+    pub fn authenticate(&self, bearer: &str) -> Result<Option<Arc<Grant>>> {
+        self.grants.authenticate(&self.store, bearer, self.clock.now())
     }
 
     /// The signs of read-only of a request with this grant.

@@ -1,6 +1,7 @@
 //! Who is asking: a credential becomes a [`Grant`].
 
 pub mod api_key;
+mod grants;
 mod reach;
 mod session;
 
@@ -8,6 +9,7 @@ use crate::clock::Time;
 use crate::error::Result;
 use crate::store::{Store, Tenant};
 
+pub use grants::Grants;
 pub use reach::{Endpoint, Reach, Signals, reach};
 pub use session::{Sessions, expire};
 

@@ -1,5 +1,7 @@
 //! The credential of a request, and the challenge to whoever sends none that holds (RFC 6750).
 
+use std::sync::Arc;
+
 use hyper::header::{self, HeaderMap};
 
 use super::Site;
@@ -19,7 +21,7 @@ enum Challenge {
 /// # Errors
 /// 401 with a challenge when there is no credential or it stands for nothing, 400 when it cannot be read (RFC 6750
 /// section 3.1); what the store says when it cannot be asked.
-pub(super) fn authenticate(site: &Site, headers: &HeaderMap) -> Result<Grant, Refusal> {
+pub(super) fn authenticate(site: &Site, headers: &HeaderMap) -> Result<Arc<Grant>, Refusal> {
     let bearer = bearer(headers).map_err(Challenge::refusal)?;
     site.app.authenticate(bearer)?.ok_or_else(|| Challenge::Invalid.refusal())
 }

@@ -31,7 +31,7 @@ pub(super) struct Exchange<'a> {
     pub site: &'a Arc<Site>,
     pub pulse: &'a Arc<Pulse>,
     pub endpoint: Endpoint,
-    pub grant: Grant,
+    pub grant: Arc<Grant>,
     pub headers: &'a HeaderMap,
     pub arrived: Instant,
 }
@@ -39,11 +39,15 @@ pub(super) struct Exchange<'a> {
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+const READ_ONLY: HeaderName = HeaderName::from_static("x-mcp-readonly");
 const PARAM: &str = "mcp-param-";
 
 impl Exchange<'_> {
     /// POST: messages of the client.
-    pub(super) async fn send(self, body: HttpBody) -> Result<Answer, Refusal> {
+    pub(super) async fn send(&self, body: HttpBody) -> Result<Answer, Refusal> {
         check_content(self.headers)?;
         check_accept(self.headers, &["application/json", "text/event-stream"])?;
         let bytes = read_body(body, &self.site.options.limits).await.map_err(|fault| self.unread(fault))?;
@@ -59,7 +63,7 @@ impl Exchange<'_> {
     }
 
     /// GET: the stream on which a legacy client hears what it did not ask for.
-    pub(super) fn listen(self) -> Result<Answer, Refusal> {
+    pub(super) fn listen(&self) -> Result<Answer, Refusal> {
         let session =
             self.own_session().filter(|_| !self.is_modern()).ok_or_else(|| only_post(&Method::GET))?;
         check_accept(self.headers, &["text/event-stream"])?;
@@ -86,7 +90,7 @@ impl Exchange<'_> {
     }
 
     /// DELETE: a legacy client ends its session.
-    pub(super) fn end(self) -> Result<Answer, Refusal> {
+    pub(super) fn end(&self) -> Result<Answer, Refusal> {
         if self.is_modern() {
             return Err(only_post(&Method::DELETE));
         }
@@ -97,7 +101,7 @@ impl Exchange<'_> {
         if ended { Ok(respond::empty(StatusCode::NO_CONTENT)) } else { Err(no_such_session()) }
     }
 
-    async fn one(self, message: Message) -> Result<Answer, Refusal> {
+    async fn one(&self, message: Message) -> Result<Answer, Refusal> {
         let opens = opens_session(&message);
         let mut session = self.session_for(opens)?;
         let params = self.param_headers();
@@ -114,7 +118,7 @@ impl Exchange<'_> {
         }
     }
 
-    async fn batch(self, messages: Vec<Message>) -> Result<Answer, Refusal> {
+    async fn batch(&self, messages: Vec<Message>) -> Result<Answer, Refusal> {
         let mut session = self.session_for(false)?;
         if let Err(response) = self.site.app.engine.accepts_batch(&session, &messages) {
             return Ok(answer(response));
@@ -137,9 +141,11 @@ impl Exchange<'_> {
 
     /// The answer to calls; when the quota refused one, its fields say so too.
     fn metered(&self, done: app::Answer) -> Answer {
-        let quota = quota_fields(&done, self.site.app.clock.now());
+        let quota = done.exhausted.map(|_| quota_fields(&done, self.site.app.clock.now()));
         let mut answer = answer(done.response);
-        answer.headers_mut().extend(quota);
+        if let Some(quota) = quota {
+            answer.headers_mut().extend(quota);
+        }
         answer
     }
 
@@ -196,7 +202,7 @@ impl Exchange<'_> {
 
     fn own_session(&self) -> Option<&str> {
         // What is no text is no id of ours either, but it is a session that was named.
-        self.headers.get(SESSION_ID).map(|id| id.to_str().unwrap_or_default())
+        self.headers.get(&SESSION_ID).map(|id| id.to_str().unwrap_or_default())
     }
 
     fn sessions(&self) -> Sessions<'_> {
@@ -209,9 +215,9 @@ impl Exchange<'_> {
 
     fn mcp_headers<'h>(&'h self, params: &'h [(&'h str, &'h str)]) -> McpHeaders<'h> {
         McpHeaders {
-            protocol_version: self.text("mcp-protocol-version"),
-            method: self.text("mcp-method"),
-            name: self.text("mcp-name"),
+            protocol_version: self.text(&VERSION),
+            method: self.text(&METHOD),
+            name: self.text(&NAME),
             params,
         }
     }
@@ -221,12 +227,12 @@ impl Exchange<'_> {
         names.filter_map(|(name, value)| Some((name.strip_prefix(PARAM)?, text(value)))).collect()
     }
 
-    fn text(&self, name: &'static str) -> Option<&str> {
+    fn text(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).map(text)
     }
 
     fn signals(&self) -> Signals {
-        let wish = self.headers.get("x-mcp-readonly").map(HeaderValue::as_bytes);
+        let wish = self.headers.get(&READ_ONLY).map(HeaderValue::as_bytes);
         let read_only = wish.is_some_and(|wish| !wish.eq_ignore_ascii_case(b"false"));
         self.site.app.signals(&self.grant, self.endpoint, read_only)
     }

@@ -5,6 +5,8 @@
 //! so each is answered with 400 and the end of the connection. The screen follows the framing alone; everything
 //! else about a request is hyper's and the router's to judge.
 
+use std::io::BufRead as _;
+
 /// What hyper is given instead of a line that may not pass: never valid, whatever came before, and an end of the
 /// head, so that hyper answers 400 at once.
 pub(super) const POISON: &[u8] = b"\0\r\n\r\n";
@@ -76,11 +78,14 @@ impl Screen {
     }
 
     fn read_line<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Ambiguous> {
-        let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
-            self.carry.extend_from_slice(bytes);
-            return Ok(&[]);
-        };
-        let (line, rest) = bytes.split_at(end + 1);
+        let mut rest = bytes;
+        // The quickest search for a byte that the standard library has; reading a slice cannot fail.
+        let length = rest.skip_until(b'\n').unwrap_or(bytes.len());
+        let line = &bytes[..length];
+        if !line.ends_with(b"\n") {
+            self.carry.extend_from_slice(line);
+            return Ok(rest);
+        }
         if self.carry.is_empty() {
             self.line(line)?;
         } else {

@@ -54,6 +54,8 @@ pub struct Store {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
     writer: writer::Writer,
+    /// Neither reads nor writes rows: it only tells whether others wrote.
+    watcher: Mutex<Connection>,
 }
 
 /// How many idle read connections are kept; more are opened under load and closed again.
@@ -68,7 +70,8 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store> {
         let path = sqlite::prepare(folder)?;
         let writer = writer::Writer::open(&path)?;
-        Ok(Store { path, readers: Mutex::new(Vec::new()), writer })
+        let watcher = Mutex::new(sqlite::open_reader(&path)?);
+        Ok(Store { path, readers: Mutex::new(Vec::new()), writer, watcher })
     }
 
     /// The database's file.
@@ -84,6 +87,15 @@ impl Store {
     /// Runs `job` outside a transaction: for a single statement, which is a snapshot of its own.
     pub fn peek<T>(&self, job: impl FnOnce(&SystemTx<'_>) -> Result<T>) -> Result<T> {
         self.with_reader(|connection| job(&SystemTx { connection }))
+    }
+
+    /// A number that grows with every commit, of this process or another; what was read from the database holds for as
+    /// long as it stands.
+    ///
+    /// # Errors
+    /// Those of reading the database's header.
+    pub fn version(&self) -> Result<i64> {
+        data_version(&self.watcher.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
     /// Whether the database answers.
