@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::chatbot::{self, Platform};
 use super::filter::Where;
+use super::ticket::Status;
 use super::{TenantTx, Words};
 use crate::clock::Time;
 use crate::error::{Error, Result};
@@ -73,16 +74,13 @@ pub struct Message {
 }
 
 /// What hangs on a conversation.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Linked {
     /// Tickets that came of it: number, status, subject.
-    pub tickets: Vec<(i64, String, String)>,
+    pub tickets: Vec<(i64, Status, String)>,
     /// Numbers of the leads that were captured in it.
     pub leads: Vec<i64>,
 }
-
-/// Tickets and leads of one conversation that are shown.
-const LINKED_MAX: i64 = 10;
 
 const COLUMNS: &str = "SELECT c.id, c.chatbot, b.name, c.platform, c.started_at, c.last_message_at, c.message_count, \
      c.first_question, c.first_response_ms, c.handed_over_at, c.visitor_name, c.visitor_email, c.visitor_phone, \
@@ -154,31 +152,26 @@ pub fn each_message(
     })
 }
 
-/// The tickets and leads of a conversation, oldest first, at most ten of each.
-pub fn linked(tx: &TenantTx<'_>, conversation: i64) -> Result<Linked> {
+/// The first `limit` tickets and leads of a conversation.
+pub fn linked(tx: &TenantTx<'_>, conversation: i64, limit: i64) -> Result<Linked> {
     let tickets = "SELECT id, status, subject FROM ticket WHERE organisation = ?1 AND conversation = ?2 \
                    ORDER BY id LIMIT ?3";
     let leads = "SELECT id FROM lead WHERE organisation = ?1 AND conversation = ?2 ORDER BY id LIMIT ?3";
-    let which: [&dyn rusqlite::types::ToSql; 2] = [&conversation, &LINKED_MAX];
     Ok(Linked {
-        tickets: tx.all(tickets, &which, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?,
-        leads: tx.all(leads, &which, |row| Ok(row.get(0)?))?,
+        tickets: tx
+            .all(tickets, &[&conversation, &limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?,
+        leads: tx.all(leads, &[&conversation, &limit], |row| Ok(row.get(0)?))?,
     })
 }
 
-/// The first message of a conversation that has one of the words, and where in its text; `None` when the index knows
-/// a spelling that [`Words::find`] does not.
-pub fn hit(
-    tx: &TenantTx<'_>,
-    conversation: i64,
-    words: &Words,
-) -> Result<Option<(String, std::ops::Range<usize>)>> {
+/// The first message of a conversation, of those that can be looked at in reasonable time, with one of the words.
+pub fn hit(tx: &TenantTx<'_>, conversation: i64, words: &Words) -> Result<Option<String>> {
     let sql =
         "SELECT text FROM message WHERE organisation = ?1 AND conversation = ?2 ORDER BY position LIMIT ?3";
     let mut found = None;
     tx.until(sql, &[&conversation, &SNIPPET_MESSAGES_MAX], |row| {
         let text = row.get_ref(0)?.as_str().map_err(Error::internal)?;
-        found = words.find(text).map(|range| (text.to_owned(), range));
+        found = words.find(text).map(|_| text.to_owned());
         Ok(found.is_some())
     })?;
     Ok(found)

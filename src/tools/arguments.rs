@@ -132,6 +132,13 @@ fn coerce(schema: &Value, value: &Value) -> Option<Value> {
     };
     match value {
         Value::String(text) if allows("string") && !text.trim_start().starts_with('[') => None,
+        // "new, closed" for ["new", "closed"], where a comma can be no part of an item.
+        Value::String(text) if allows("array") && !text.trim_start().starts_with('[') => {
+            let wanted =
+                schema.get("items").filter(|items| items.get("enum").is_some() || !is_text(items))?;
+            let items = text.split(',').map(|item| Value::from(item.trim()));
+            Some(items.map(|item| coerce(wanted, &item).unwrap_or(item)).collect())
+        }
         Value::String(text) => from_text(text.trim(), &allows),
         Value::Number(number) if allows("integer") && !number.is_i64() => {
             let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9e15)?;
@@ -147,6 +154,10 @@ fn coerce(schema: &Value, value: &Value) -> Option<Value> {
         Value::Number(_) if allows("array") && !allows("integer") => Some(Value::Array(vec![value.clone()])),
         _ => None,
     }
+}
+
+fn is_text(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|kind| kind == "string")
 }
 
 fn from_text(text: &str, allows: &dyn Fn(&str) -> bool) -> Option<Value> {
@@ -279,6 +290,7 @@ mod tests {
         check(json!({"id": 1, "ids": ["2", 3]}), json!({"id": 1, "ids": [2, 3]}));
         check(json!({"id": 1, "ids": "[2, 3]"}), json!({"id": 1, "ids": [2, 3]}));
         check(json!({"id": 1, "ids": 2}), json!({"id": 1, "ids": [2]}));
+        check(json!({"id": 1, "ids": "2, 3"}), json!({"id": 1, "ids": [2, 3]}));
         check(json!({"id": 1, "text": 12}), json!({"id": 1, "text": "12"}));
         check(json!({"id": 1, "text": null}), json!({"id": 1}));
     }

@@ -2,6 +2,7 @@
 //!
 //! To add one: write `src/tools/NAME.rs` like its neighbours, add its line here, run the tests; they say what is missing.
 
+mod among;
 mod arguments;
 mod change;
 mod cursor;
@@ -13,13 +14,19 @@ mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod text;
+mod thread;
 
 mod get_analytics;
 mod get_chatbot;
+mod get_conversation;
 mod get_dashboard;
+mod get_ticket;
 mod list_chatbots;
+mod list_conversations;
+mod list_leads;
 mod list_products;
 mod list_sales_rules;
+mod list_tickets;
 mod retrain_chatbot;
 mod search_products;
 mod update_chatbot_instructions;
@@ -51,8 +58,13 @@ macro_rules! table {
 table! {
     list_chatbots,
     get_chatbot,
+    list_conversations,
+    get_conversation,
     search_products,
     list_products,
+    list_tickets,
+    get_ticket,
+    list_leads,
     get_analytics,
     list_sales_rules,
     get_dashboard,

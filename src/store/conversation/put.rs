@@ -275,6 +275,20 @@ impl Visitor {
         ]
     }
 
+    /// The same with each thing that is known as `map` makes it.
+    pub fn map(self, map: impl Fn(&str) -> String) -> Visitor {
+        let each = |known: Option<String>| known.map(|text| map(&text));
+        Visitor {
+            name: each(self.name),
+            email: each(self.email),
+            phone: each(self.phone),
+            country: each(self.country),
+            language: each(self.language),
+            page: each(self.page),
+            agent: each(self.agent),
+        }
+    }
+
     fn with(&self, new: &Visitor) -> Visitor {
         let pick = |new: &Option<String>, known: &Option<String>| new.clone().or_else(|| known.clone());
         Visitor {
