@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod flags;
 mod greeting;
+mod import;
 mod key;
 mod logging;
 mod org;
@@ -88,6 +89,8 @@ commands! {
     Serve(serve);
     /// Speak MCP on stdin and stdout, answered from the local database or by a remote server
     Stdio(stdio);
+    /// Import products, conversations and all the rest from files
+    Import(import);
     /// Make, list, suspend and resume organisations
     Org(org);
     /// Add, list and remove the members of an organisation

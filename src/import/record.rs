@@ -1,6 +1,7 @@
 //! A record: one thing of any kind, as a line of JSONL has it and as every import puts it into the store.
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::clock::Time;
 use crate::error::Result;
@@ -19,10 +20,9 @@ macro_rules! records {
     ($($(#[$doc:meta])* $variant:ident($new:ty) = $word:literal, $put:expr;)+) => {
         /// One thing of any kind. In JSON the object of the thing with one more member, its kind:
         /// `{"type": "document", "external_id": "returns", "title": "Returns", "text": "…"}`.
-        #[derive(Clone, Debug, Serialize, Deserialize)]
-        #[serde(tag = "type")]
+        #[derive(Clone, Debug)]
         pub enum Record {
-            $($(#[$doc])* #[serde(rename = $word)] $variant($new),)+
+            $($(#[$doc])* $variant($new),)+
         }
 
         impl Record {
@@ -33,6 +33,13 @@ macro_rules! records {
             pub fn kind(&self) -> &'static str {
                 match self {
                     $(Record::$variant(_) => $word,)+
+                }
+            }
+
+            fn of_kind(kind: &str, members: Map<String, Value>) -> Result<Record, String> {
+                match kind {
+                    $($word => read(members).map(Record::$variant),)+
+                    _ => Err(format!("type: came {:?}; wanted one of {}", short(kind), Record::KINDS.join(", "))),
                 }
             }
         }
@@ -68,6 +75,41 @@ records! {
     Lead(NewLead) = "lead", lead::put;
 }
 
+impl Record {
+    /// Reads a record out of a JSON object.
+    ///
+    /// # Errors
+    /// What is wrong with it, naming the member; and its kind, if that much can be told.
+    pub fn parse(json: &str) -> Result<Record, (Option<&'static str>, String)> {
+        let mut members: Map<String, Value> = serde_json::from_str(json)
+            .map_err(|e| (None, format!("it is no JSON object: {}", of_one_line(&e.to_string()))))?;
+        match members.remove("type") {
+            Some(Value::String(kind)) => {
+                let known = Record::KINDS.iter().copied().find(|known| *known == kind);
+                Record::of_kind(&kind, members).map_err(|reason| (known, reason))
+            }
+            _ => Err((None, format!("type: it is missing; wanted one of {}", Record::KINDS.join(", ")))),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, String> {
+    serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.into_inner().to_string();
+        if path == "." { reason } else { format!("{path}: {reason}") }
+    })
+}
+
+/// What serde_json says of a text that is one line itself: there is but the column to tell.
+fn of_one_line(reason: &str) -> String {
+    reason.replace(" at line 1 column ", " at column ")
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,7 +125,7 @@ mod tests {
             r#"{"type": "document", "external_id": "returns", "title": "Returns", "text": "30 days."}"#,
             r#"{"type": "knowledge_source", "chatbot": "main", "catalogue": "shopify"}"#,
         ];
-        let records = lines.map(|line| serde_json::from_str::<Record>(line).unwrap());
+        let records = lines.map(|line| Record::parse(line).unwrap());
         assert_eq!(records.each_ref().map(Record::kind).as_slice(), Record::KINDS);
         Shop::new().seed(move |tx| {
             for record in &records {
@@ -96,13 +138,29 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_named() {
-        let check = |line: &str, expected: &str| {
-            let error = serde_json::from_str::<Record>(line).unwrap_err().to_string();
-            assert!(error.contains(expected), "{line}: {error}");
+        let check = |line: &str, kind: Option<&str>, expected: &str| {
+            let (known, reason) = Record::parse(line).unwrap_err();
+            assert!(reason.starts_with(expected) && known == kind, "{line}: {known:?} {reason}");
         };
-        check(r#"{"external_id": "x"}"#, "missing field `type`");
-        check(r#"{"type": "chat"}"#, "unknown variant `chat`");
-        check(r#"{"type": "product", "colour": "red"}"#, "unknown field `colour`");
-        check(r#"{"type": "chatbot"}"#, "missing field `settings`");
+        check(r#"{"external_id": "x"}"#, None, "type: it is missing; wanted one of chatbot, ");
+        check(r#"{"type": 1}"#, None, "type: it is missing");
+        check(r#"{"type": "chat"}"#, None, "type: came \"chat\"; wanted one of chatbot, ");
+        check(
+            r#"{"type": "product", "colour": "red"}"#,
+            Some("product"),
+            "colour: unknown field `colour`, expected",
+        );
+        check(r#"{"type": "chatbot"}"#, Some("chatbot"), "missing field `settings`");
+        check(
+            r#"{"type": "chatbot", "settings": {"name": "x", "temperature": "hot"}}"#,
+            Some("chatbot"),
+            "settings.temperature: invalid type: string \"hot\", expected f64",
+        );
+        check(
+            r#"{"type": "chatbot", "#,
+            None,
+            "it is no JSON object: EOF while parsing a value at column 20",
+        );
+        check("[]", None, "it is no JSON object: invalid type: sequence, expected a map at column 0");
     }
 }
