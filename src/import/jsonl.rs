@@ -1,4 +1,4 @@
-//! JSON Lines: one object a line, of which the member `type` says what it is.
+//! JSONL: one JSON object a line, of which the member `type` says what it is.
 
 use std::io::{self, BufRead};
 
@@ -68,7 +68,7 @@ mod tests {
         let expected = [
             (1, Some("product"), "true"),
             (3, None, "it is not UTF-8"),
-            (4, None, "it is no JSON"),
+            (4, None, "it is no JSON:"),
             (5, None, "it is no JSON"),
             (7, Some("document"), "true"),
         ];

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::clock::Time;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::chatbot::{self, NewChatbot};
 use crate::store::conversation::{self, NewConversation};
 use crate::store::document::{self, NewDocument};
@@ -58,9 +58,13 @@ macro_rules! records {
 
 records! {
     /// A chatbot with its settings.
-    Chatbot(NewChatbot) = "chatbot", chatbot::put;
+    Chatbot(NewChatbot) = "chatbot", |tx, new: &NewChatbot, now| {
+        known_again(&new.external_id).and_then(|()| chatbot::put(tx, new, now))
+    };
     /// A rule of a chatbot's widget.
-    SalesRule(NewSalesRule) = "sales_rule", sales_rule::put;
+    SalesRule(NewSalesRule) = "sales_rule", |tx, new: &NewSalesRule, now| {
+        known_again(&new.external_id).and_then(|()| sales_rule::put(tx, new, now))
+    };
     /// A product of a catalogue.
     Product(NewProduct) = "product", product::put;
     /// A page, a file or custom content that chatbots answer from.
@@ -76,13 +80,23 @@ records! {
 }
 
 impl Record {
+    /// Reads a record out of the text of a JSON object, as [`Record::of`] does.
+    ///
+    /// # Errors
+    /// As [`Record::of`].
+    pub fn parse(json: &str) -> Result<Record, (Option<&'static str>, String)> {
+        let value = serde_json::from_str(json);
+        Record::of(value.map_err(|e| (None, format!("it is no JSON: {}", of_one_line(&e.to_string()))))?)
+    }
+
     /// Reads a record out of a JSON object.
     ///
     /// # Errors
     /// What is wrong with it, naming the member; and its kind, if that much can be told.
-    pub fn parse(json: &str) -> Result<Record, (Option<&'static str>, String)> {
-        let mut members: Map<String, Value> = serde_json::from_str(json)
-            .map_err(|e| (None, format!("it is no JSON object: {}", of_one_line(&e.to_string()))))?;
+    pub fn of(value: Value) -> Result<Record, (Option<&'static str>, String)> {
+        let Value::Object(mut members) = value else {
+            return Err((None, "it is no JSON object".to_owned()));
+        };
         match members.remove("type") {
             Some(Value::String(kind)) => {
                 let known = Record::KINDS.iter().copied().find(|known| *known == kind);
@@ -90,6 +104,14 @@ impl Record {
             }
             _ => Err((None, format!("type: it is missing; wanted one of {}", Record::KINDS.join(", ")))),
         }
+    }
+}
+
+/// Refuses what an import could not know again: it would be made anew each time.
+fn known_again(external_id: &Option<String>) -> Result<()> {
+    match external_id {
+        Some(_) => Ok(()),
+        None => Err(Error::invalid("external_id: it is missing; wanted text by which it is known again.")),
     }
 }
 
@@ -156,11 +178,7 @@ mod tests {
             Some("chatbot"),
             "settings.temperature: invalid type: string \"hot\", expected f64",
         );
-        check(
-            r#"{"type": "chatbot", "#,
-            None,
-            "it is no JSON object: EOF while parsing a value at column 20",
-        );
-        check("[]", None, "it is no JSON object: invalid type: sequence, expected a map at column 0");
+        check(r#"{"type": "chatbot", "#, None, "it is no JSON: EOF while parsing a value at column 20");
+        check("[]", None, "it is no JSON object");
     }
 }
