@@ -106,7 +106,7 @@ fn fill_shop(tx: &TenantTx<'_>, shop: &Shop, now: Time) -> Result<()> {
 }
 
 fn put(tx: &TenantTx<'_>, record: Value, at: Time) -> Result<Put> {
-    let record = Record::of(record).map_err(|(_, reason)| Error::internal(reason))?;
+    let record: Record = serde_json::from_value(record).map_err(Error::internal)?;
     record::put(tx, &record, at)
 }
 

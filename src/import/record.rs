@@ -1,5 +1,6 @@
 //! A record: one thing of any kind, as a line of JSONL has it and as every import puts it into the store.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -20,7 +21,8 @@ macro_rules! records {
     ($($(#[$doc:meta])* $variant:ident($new:ty) = $word:literal, $put:expr;)+) => {
         /// One thing of any kind. In JSON the object of the thing with one more member, its kind:
         /// `{"type": "document", "external_id": "returns", "title": "Returns", "text": "…"}`.
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(try_from = "Value")]
         pub enum Record {
             $($(#[$doc])* $variant($new),)+
         }
@@ -80,20 +82,16 @@ records! {
 }
 
 impl Record {
-    /// Reads a record out of the text of a JSON object, as [`Record::of`] does.
+    /// Reads a record out of the text of a JSON object.
     ///
     /// # Errors
-    /// As [`Record::of`].
+    /// What is wrong with it, naming the member; and its kind, if that much can be told.
     pub fn parse(json: &str) -> Result<Record, (Option<&'static str>, String)> {
         let value = serde_json::from_str(json);
         Record::of(value.map_err(|e| (None, format!("it is no JSON: {}", of_one_line(&e.to_string()))))?)
     }
 
-    /// Reads a record out of a JSON object.
-    ///
-    /// # Errors
-    /// What is wrong with it, naming the member; and its kind, if that much can be told.
-    pub fn of(value: Value) -> Result<Record, (Option<&'static str>, String)> {
+    fn of(value: Value) -> Result<Record, (Option<&'static str>, String)> {
         let Value::Object(mut members) = value else {
             return Err((None, "it is no JSON object".to_owned()));
         };
@@ -104,6 +102,14 @@ impl Record {
             }
             _ => Err((None, format!("type: it is missing; wanted one of {}", Record::KINDS.join(", ")))),
         }
+    }
+}
+
+impl TryFrom<Value> for Record {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Record, String> {
+        Record::of(value).map_err(|(_, reason)| reason)
     }
 }
 
@@ -146,6 +152,9 @@ mod tests {
             r#"{"type": "product", "source": "shopify", "handle": "mug", "title": "Mug"}"#,
             r#"{"type": "document", "external_id": "returns", "title": "Returns", "text": "30 days."}"#,
             r#"{"type": "knowledge_source", "chatbot": "main", "catalogue": "shopify"}"#,
+            r#"{"type": "conversation", "external_id": "c", "chatbot": "main"}"#,
+            r#"{"type": "ticket", "external_id": "t", "conversation": "c", "subject": "Parcel lost"}"#,
+            r#"{"type": "lead", "external_id": "l", "conversation": "c", "email": "anna@example.com"}"#,
         ];
         let records = lines.map(|line| Record::parse(line).unwrap());
         assert_eq!(records.each_ref().map(Record::kind).as_slice(), Record::KINDS);
