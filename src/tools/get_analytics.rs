@@ -283,6 +283,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::clock::{DAY, HOUR, MINUTE, Time};
+    use crate::store::conversation::{self, NewConversation};
     use crate::store::testing::{self, Talk};
     use crate::tools::testing::{NOW, Shop};
 
@@ -343,6 +344,32 @@ mod tests {
         assert_eq!(answer["chatbots"], expected);
         let platform = |name: &str, sessions, share| json!({"platform": name, "sessions": sessions, "messages": sessions * 2, "share": share});
         assert_eq!(answer["platforms"], json!([platform("web", 2, 0.6667), platform("whatsapp", 1, 0.3333)]));
+    }
+
+    #[test]
+    fn a_conversation_that_goes_on_is_counted_anew() {
+        let shop = Shop::new();
+        fill(&shop, 1, vec![]);
+        let message = |role: &str, minute: i64| {
+            let sent_at = NOW.plus(minute * MINUTE - HOUR);
+            json!({"role": role, "text": format!("{role} {minute}"), "sent_at": sent_at})
+        };
+        let talk = [message("visitor", 0), message("assistant", 1), message("agent", 2)];
+        let check = |messages: &[Value], response_rate: f64, handover_rate: f64| {
+            let new = json!({"external_id": "c-1", "chatbot": "bot-1", "messages": messages});
+            let new: NewConversation = serde_json::from_value(new).unwrap();
+            shop.seed(move |tx| conversation::put(tx, &new, NOW));
+            let answer = shop.call("get_analytics", json!({"days": 1})).unwrap();
+            let totals = &answer["totals"];
+            assert_eq!((&totals["sessions"], &totals["messages"]), (&json!(1), &json!(messages.len())));
+            assert_eq!(
+                (&totals["response_rate"], &totals["handover_rate"]),
+                (&json!(response_rate), &json!(handover_rate))
+            );
+        };
+        check(&talk[..1], 0.0, 0.0);
+        check(&talk[..2], 1.0, 0.0);
+        check(&talk, 1.0, 1.0);
     }
 
     #[test]
