@@ -13,6 +13,13 @@ pub struct Ran {
     pub err: String,
 }
 
+impl Ran {
+    fn of(Output { status, stdout, stderr }: Output) -> Ran {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+    }
+}
+
 impl Home {
     pub fn new() -> Home {
         Home(tempfile::tempdir().unwrap())
@@ -22,20 +29,29 @@ impl Home {
         self.0.path()
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.0.path().join(name).to_str().unwrap().to_owned()
     }
 
     fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chaterimo"));
         command.env_clear().env("HOME", self.0.path()).envs(variables.iter().copied()).args(arguments);
-        let Output { status, stdout, stderr } = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+        Ran::of(command.output().unwrap())
     }
 
     pub fn run(&self, arguments: &str) -> Ran {
         self.run_with(&[], &arguments.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs with `input` on stdin.
+    pub fn run_on(&self, input: &[u8], arguments: &str) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chaterimo"));
+        command.env_clear().env("HOME", self.0.path()).args(arguments.split_whitespace());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // What ends before it has read everything breaks the pipe.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        Ran::of(child.wait_with_output().unwrap())
     }
 
     /// Runs what must succeed, and gives its answer.
@@ -46,7 +62,7 @@ impl Home {
     }
 
     /// Runs what must fail with `code`, saying `said` on stderr in one line.
-    fn refused(&self, arguments: &str, code: i32, said: &str) {
+    pub fn refused(&self, arguments: &str, code: i32, said: &str) {
         let ran = self.run(arguments);
         assert_eq!(ran.code, code, "{arguments}: {}", ran.err);
         assert!(
@@ -115,7 +131,7 @@ fn the_cause_is_said_when_asked_for() {
 }
 
 /// A home whose data folder has organisation `acme`.
-fn home_with_acme() -> Home {
+pub fn home_with_acme() -> Home {
     let home = Home::new();
     assert_eq!(home.done("org create acme --plan trial"), "Made organisation acme (acme), plan trial.\n");
     home

@@ -5,6 +5,7 @@ mod bad_input;
 mod bridge;
 mod cli;
 mod http;
+mod import;
 mod isolation;
 mod processes;
 mod properties;
