@@ -270,3 +270,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<S> {
         self.poll_linger(cx).map(Ok)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::App;
+    use crate::clock::Clock;
+    use crate::http::options::tests::options;
+
+    /// What a connection weighs beside its read buffer (8 KiB, hyper's) and its socket.
+    #[tokio::test]
+    async fn a_connection_is_light() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = App::open(folder.path(), Clock::System, false, Vec::new()).unwrap();
+        let site = Arc::new(Site::new(Arc::new(app), options("")));
+        let (io, _) = tokio::io::duplex(1);
+        let bytes = size_of_val(&run(io, Peer { address: [127, 0, 0, 1].into() }, site));
+        assert!(bytes <= 4_096, "{bytes} bytes");
+    }
+}
