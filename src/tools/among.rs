@@ -19,9 +19,9 @@ pub struct Among {
 /// The input schema of a list with these properties between `chatbot_id`, `from`, `to` and the paging.
 pub fn list_input(own: Value) -> Value {
     let mut properties = json!({
-        "chatbot_id": {"type": "integer", "minimum": 1},
-        "from": {"type": "string", "maxLength": 40, "description": "RFC 3339 time, or date in UTC"},
-        "to": {"type": "string", "maxLength": 40, "description": "The same; a date means through its end"}
+        "chatbot_id": {"type": "integer"},
+        "from": {"type": "string", "description": "RFC 3339 time or UTC date"},
+        "to": {"type": "string", "description": "The same; a date includes that day"}
     });
     for (name, schema) in own.as_object().into_iter().flatten() {
         properties[name] = schema.clone();

@@ -302,7 +302,7 @@ mod tests {
         check(json!([]), "arguments: came []; wanted an object.");
         check(json!({}), "id: missing; wanted a whole number of at least 1.");
         check(json!({"id": "five"}), "id: came \"five\"; wanted a whole number of at least 1.");
-        check(json!({"id": 9e300}), "id: came 9e300; wanted a whole number of at least 1.");
+        check(json!({"id": 9e300}), "id: came 9e+300; wanted a whole number of at least 1.");
         check(json!({"id": 1.5}), "id: came 1.5; wanted a whole number of at least 1.");
         check(json!({"id": 1, "temperature": 1.1}), "temperature: came 1.1; wanted a number from 0.1 to 1.");
         check(

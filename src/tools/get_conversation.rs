@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::thread::{self, Kind, Line, Paging, Thread};
-use super::{Cx, Effect, Json, Refusal, Spec, page, schema, text};
+use super::{Cx, Effect, Json, Refusal, Spec, page, text};
 use crate::clock::Time;
 use crate::error::Result as StoreResult;
 use crate::store::conversation::{self, Visitor};
@@ -26,9 +26,9 @@ impl super::Tool for Tool {
     const SPEC: Spec = Spec {
         name: "get_conversation",
         title: "Get conversation",
-        about: "The full transcript of one conversation (conversation_id), or of up to ten in one call \
-                (conversation_ids): who said what and when, what is known of the visitor, linked tickets and leads. \
-                \"truncated\" says that more messages follow: go on with conversation_id and next_cursor.",
+        about: "The transcript of one conversation (conversation_id), or of up to ten in one call (conversation_ids): \
+                who said what and when, visitor, linked tickets and leads. If it is \"truncated\", go on with \
+                conversation_id and next_cursor as cursor.",
         effect: Effect::Read,
         untrusted: &[
             "/conversations/*/visitor/*",
@@ -43,20 +43,15 @@ impl super::Tool for Tool {
     }
 
     fn output() -> Value {
-        let text = || json!({"type": "string"});
-        let number = || json!({"type": "integer"});
-        let ticket = schema::object(json!({"id": number(), "status": text(), "subject": text()}));
+        let (text, number) = (json!({"type": "string"}), json!({"type": "integer"}));
+        let (object, array) = (json!({"type": "object"}), json!({"type": "array"}));
         thread::output(
             "conversations",
             json!({
-                "id": number(), "chatbot_id": number(), "chatbot": text(), "platform": text(), "started_at": text(),
-                "message_count": number(), "first_response_ms": {"type": ["integer", "null"]},
-                "handed_over_at": {"type": ["string", "null"]},
-                "visitor": {"type": "object", "additionalProperties": text()},
-                "tickets": {"type": "array", "items": ticket},
-                "lead_ids": {"type": "array", "items": number()}
+                "id": number, "chatbot_id": number, "chatbot": text, "platform": text, "started_at": text,
+                "message_count": number, "visitor": object,
+                "tickets": array, "lead_ids": array
             }),
-            json!({}),
         )
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::thread::{self, Kind, Line, Paging, Thread};
-use super::{Cx, Effect, Json, Refusal, Spec, page, schema, text};
+use super::{Cx, Effect, Json, Refusal, Spec, page, text};
 use crate::clock::Time;
 use crate::error::Result as StoreResult;
 use crate::store::ticket::{self, Author, StatusChange};
@@ -25,9 +25,9 @@ impl super::Tool for Tool {
     const SPEC: Spec = Spec {
         name: "get_ticket",
         title: "Get ticket",
-        about: "One support ticket (ticket_id), or up to ten in one call (ticket_ids), in full: thread (customer, agent, \
-                internal note), status history, assignee, linked conversation. \"truncated\" says that more messages \
-                follow: go on with ticket_id and next_cursor.",
+        about: "One support ticket (ticket_id), or up to ten in one call (ticket_ids), in full: thread of customer, \
+                agents and internal notes, status history, assignee, linked conversation. If it is \"truncated\", go \
+                on with ticket_id and next_cursor as cursor.",
         effect: Effect::Read,
         untrusted: &[
             "/tickets/*/subject",
@@ -43,21 +43,14 @@ impl super::Tool for Tool {
     }
 
     fn output() -> Value {
-        let text = || json!({"type": "string"});
-        let nullable = |kind: &str| json!({"type": [kind, "null"]});
-        let change = schema::object(json!({
-            "from": nullable("string"), "to": text(), "actor": nullable("string"), "at": text()
-        }));
+        let (text, number) = (json!({"type": "string"}), json!({"type": "integer"}));
         thread::output(
             "tickets",
             json!({
-                "id": {"type": "integer"}, "subject": text(), "status": text(), "priority": text(),
-                "assignee": nullable("string"), "contact": {"type": "object", "additionalProperties": text()},
-                "chatbot_id": nullable("integer"), "conversation_id": nullable("integer"),
-                "created_at": text(), "updated_at": text(), "message_count": {"type": "integer"},
-                "status_history": {"type": "array", "items": change}
+                "id": number, "subject": text, "status": text, "priority": text,
+                "contact": {"type": "object"}, "created_at": text,
+                "updated_at": text, "message_count": number, "status_history": {"type": "array"}
             }),
-            json!({"author": text()}),
         )
     }
 
@@ -240,6 +233,6 @@ mod tests {
             json!({"ticket_ids": vec![1; 11]}),
             "ticket_ids: came [1,1,1,1,1,1,1,1,1,1,1]; wanted a list of up to 10",
         );
-        check(json!({"ticket_id": 0}), "ticket_id: came 0; wanted a whole number of at least 1.");
+        check(json!({"ticket_id": 0}), "There is no ticket 0 in this organisation.");
     }
 }

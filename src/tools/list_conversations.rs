@@ -52,19 +52,17 @@ impl super::Tool for Tool {
     fn input() -> Value {
         among::list_input(json!({
             "platform": {"type": "string", "enum": Platform::WORDS},
-            "query": {"type": "string", "maxLength": QUERY_CHARS_MAX, "description": "Words in the transcript"}
+            "query": {"type": "string", "maxLength": QUERY_CHARS_MAX}
         }))
     }
 
     fn output() -> Value {
-        let text = || json!({"type": "string"});
+        let (text, number) = (json!({"type": "string"}), json!({"type": "integer"}));
         schema::list_output(
             "conversations",
             json!({
-                "id": {"type": "integer"}, "chatbot_id": {"type": "integer"}, "chatbot": text(), "platform": text(),
-                "started_at": text(), "message_count": {"type": "integer"},
-                "visitor": {"type": "object", "additionalProperties": text()},
-                "first_question": text(), "snippet": text()
+                "id": number, "chatbot_id": number, "chatbot": text, "platform": text, "started_at": text,
+                "message_count": number, "visitor": {"type": "object"}, "first_question": text, "snippet": text
             }),
         )
     }

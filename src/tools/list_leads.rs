@@ -37,13 +37,11 @@ impl super::Tool for Tool {
     }
 
     fn output() -> Value {
-        let text = || json!({"type": ["string", "null"]});
-        let id = || json!({"type": ["integer", "null"]});
         schema::list_output(
             "leads",
             json!({
-                "id": {"type": "integer"}, "email": text(), "name": text(), "phone": text(),
-                "captured_at": {"type": "string"}, "chatbot_id": id(), "chatbot": text(), "conversation_id": id()
+                "id": {"type": "integer"}, "email": {}, "name": {}, "phone": {}, "captured_at": {"type": "string"},
+                "chatbot_id": {}, "chatbot": {}, "conversation_id": {}
             }),
         )
     }

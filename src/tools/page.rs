@@ -38,10 +38,7 @@ impl Paging {
 pub fn properties() -> [(&'static str, Value); 2] {
     [
         ("limit", json!({"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT})),
-        (
-            "cursor",
-            json!({"type": "string", "maxLength": 1024, "description": "next_cursor of the previous page"}),
-        ),
+        ("cursor", json!({"type": "string"})),
     ]
 }
 

@@ -32,7 +32,7 @@ pub fn list_output(plural: &str, item: Value) -> Value {
     properties.insert(plural.to_owned(), json!({"type": "array", "items": object(item)}));
     properties.insert("next_cursor".to_owned(), json!({"type": ["string", "null"]}));
     properties.insert("total".to_owned(), json!({"type": "integer"}));
-    json!({"type": "object", "properties": properties, "required": [plural, "next_cursor", "total"]})
+    json!({"type": "object", "properties": properties, "required": [plural]})
 }
 
 /// A tool's output schema with the members that any result of it may carry.

@@ -19,41 +19,28 @@ pub struct Paging {
     cursor: Option<String>,
 }
 
-/// The input schema of a tool that gets a `kind`, such as `ticket`, or several.
+/// The input schema of a tool that gets a `kind`, such as `ticket`, or several; `limit` is of messages of each.
 pub fn input(kind: &str) -> Value {
     let mut properties = json!({});
-    properties[format!("{kind}_id")] = json!({"type": "integer", "minimum": 1});
-    properties[format!("{kind}_ids")] = json!({
-        "type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": IDS_MAX,
-        "description": format!("Several at once, instead of {kind}_id")
-    });
-    properties["limit"] = json!({
-        "type": "integer", "minimum": 1, "maximum": MESSAGES_MAX, "default": MESSAGES_MAX,
-        "description": "Messages of each"
-    });
-    properties["cursor"] =
-        json!({"type": "string", "maxLength": 1024, "description": "next_cursor, with one id"});
+    properties[format!("{kind}_id")] = json!({"type": "integer"});
+    properties[format!("{kind}_ids")] =
+        json!({"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": IDS_MAX});
+    properties["limit"] = json!({"type": "integer", "minimum": 1, "maximum": MESSAGES_MAX});
+    properties["cursor"] = json!({"type": "string"});
     schema::input(properties, &[])
 }
 
-/// The output schema of such a tool: `head` are the members of a thing, `line` those of a message beyond role, text
-/// and time.
-pub fn output(plural: &str, mut head: Value, line: Value) -> Value {
-    let mut members = json!({
-        "role": {"type": "string"}, "text": {"type": "string"}, "sent_at": {"type": "string"},
-        "truncated": {"type": "boolean"}
-    });
-    for (name, schema) in line.as_object().into_iter().flatten() {
-        members[name] = schema.clone();
-    }
-    head["messages"] = json!({"type": "array", "items": schema::object(members)});
+/// The output schema of such a tool; `head` are the members of a thing beside its messages. What these hold, and
+/// what may be null, is not spelt out, for the whole list of tools has little room.
+pub fn output(plural: &str, mut head: Value) -> Value {
+    head["messages"] = json!({"type": "array"});
     head["truncated"] = json!({"type": "boolean"});
     json!({
         "type": "object",
         "properties": {
             plural: {"type": "array", "items": schema::object(head)},
             "next_cursor": {"type": ["string", "null"]},
-            "not_found": {"type": "array", "items": {"type": "integer"}}
+            "not_found": {"type": "array"}
         },
         "required": [plural, "next_cursor"]
     })
