@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use super::{Context, org};
 use crate::clock;
@@ -20,7 +20,7 @@ The format is told by the name or, on stdin, by the first character.
 
 Things are known again by their external id, so importing the same files twice changes nothing. A row that is wrong is \
 skipped and named by line and reason; the rest goes in. Of a Shopify export, drafts and archived, unlisted or \
-unpublished products are left out.
+unpublished products are left out, and taken out if they were in.
 
 Exit code: 0 when everything is in, 1 when rows were skipped or the import stopped, 2 when a file cannot be read or an \
 argument is wrong.";
@@ -102,9 +102,7 @@ impl Args {
             bar.set_message(source.name().to_owned());
             source.for_each(&options, |row| importer.add(number, row))?;
         }
-        let tally = importer.finish()?;
-        bar.finish_and_clear();
-        Ok(tally)
+        importer.finish()
     }
 
     fn sum_up(&self, context: &mut Context, names: &[String], tally: &Tally) -> Result<()> {
@@ -116,6 +114,11 @@ impl Args {
         context.out.table(&head, &rows.collect::<Vec<_>>())?;
         for (reason, number) in &tally.left_out {
             context.out.line(format!("Left out because {reason}: {number}."))?;
+        }
+        if tally.removed > 0 {
+            context
+                .out
+                .line(format!("Taken out of the store, for they were in it before: {}.", tally.removed))?;
         }
         if self.dry_run {
             context.out.line("Nothing was changed: this was a dry run.")?;
@@ -172,6 +175,7 @@ fn progress_bar(files: &[PathBuf]) -> ProgressBar {
         Some(_) => "{bar:40} {bytes}/{total_bytes}, {eta} left, {msg}",
         None => "{spinner} {bytes}, {msg}",
     };
+    let bar = bar.with_finish(ProgressFinish::AndClear);
     bar.with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

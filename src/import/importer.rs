@@ -1,11 +1,11 @@
 //! Rows into the store, in batches.
 
 use super::record::{self, Record};
-use super::tally::Tally;
+use super::tally::{Skipped, Tally};
 use super::{Refused, Row};
 use crate::clock::Time;
 use crate::error::{Error, Kind, Result};
-use crate::store::{Durability, Put, Store, Tenant};
+use crate::store::{Durability, Put, Store, Tenant, TenantTx, product};
 
 /// Rows of a transaction at most. Small, so that a server on the same data is never kept waiting for long.
 const BATCH_ROWS_MAX: usize = 500;
@@ -33,7 +33,38 @@ struct Waiting {
     file: usize,
     line: u64,
     bytes: usize,
-    record: Record,
+    task: Task,
+}
+
+/// What is to be done for a row.
+enum Task {
+    Put(Box<Record>),
+    Remove { external_id: String, reason: &'static str },
+}
+
+/// What was done.
+enum Done {
+    Put(Put),
+    LeftOut { reason: &'static str, removed: bool },
+}
+
+impl Task {
+    fn run(&self, tx: &TenantTx<'_>, now: Time) -> Result<Done> {
+        match self {
+            Task::Put(record) => record::put(tx, record, now).map(Done::Put),
+            Task::Remove { external_id, reason } => {
+                let removed = product::remove(tx, external_id)?;
+                Ok(Done::LeftOut { reason, removed })
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Task::Put(record) => record.kind(),
+            Task::Remove { .. } => "product",
+        }
+    }
 }
 
 impl<'a> Importer<'a> {
@@ -58,13 +89,15 @@ impl<'a> Importer<'a> {
     /// `Unavailable` when the database cannot be written to; the batches before are in.
     pub fn add(&mut self, file: usize, row: Row) -> Result<()> {
         let Row { line, bytes, kind, content } = row;
-        match content {
-            Ok(record) => self.queue(Waiting { file, line, bytes, record }),
-            Err(why) => {
-                self.tally.refused(file, line, kind, why);
-                Ok(())
+        let task = match content {
+            Ok(record) => Task::Put(Box::new(record)),
+            Err(Refused::NotForSale { external_id, reason }) => Task::Remove { external_id, reason },
+            Err(Refused::Wrong(reason)) => {
+                self.tally.skipped(kind, Skipped { file, line, reason });
+                return Ok(());
             }
-        }
+        };
+        self.queue(Waiting { file, line, bytes, task })
     }
 
     /// Puts in what waits; what all of it came to.
@@ -74,7 +107,7 @@ impl<'a> Importer<'a> {
     pub fn finish(mut self) -> Result<Tally> {
         self.put_batch()?;
         self.at_end = true;
-        let rank = |waiting: &Waiting| Record::KINDS.iter().position(|kind| *kind == waiting.record.kind());
+        let rank = |waiting: &Waiting| Record::KINDS.iter().position(|kind| *kind == waiting.task.kind());
         let mut deferred = std::mem::take(&mut self.deferred);
         deferred.sort_by_key(|waiting| (rank(waiting), waiting.file, waiting.line));
         deferred.into_iter().try_for_each(|waiting| self.queue(waiting))?;
@@ -101,35 +134,32 @@ impl<'a> Importer<'a> {
         let (tenant, now) = (self.tenant, self.now);
         let done = self.store.write(Durability::Disk, move |tx| {
             let tenant = tx.tenant(tenant);
-            let put = |waiting: Waiting| {
-                let outcome = tx.savepoint(|| record::put(&tenant, &waiting.record, now));
-                // A full disk is no fault of the row: the batch is given up.
-                if let Err(Error { kind: Kind::Unavailable | Kind::Config, .. }) = &outcome {
-                    return outcome.map(|put| (waiting, Ok(put)));
+            let run = |waiting: Waiting| {
+                let outcome = tx.savepoint(|| waiting.task.run(&tenant, now));
+                match outcome {
+                    // A full disk is no fault of the row: the batch is given up.
+                    Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Config) => Err(error),
+                    outcome => Ok((waiting, outcome)),
                 }
-                Ok((waiting, outcome))
             };
-            batch.into_iter().map(put).collect::<Result<Vec<_>>>()
+            batch.into_iter().map(run).collect::<Result<Vec<_>>>()
         });
         let done = done.map_err(|error| self.stopped(error))?;
         done.into_iter().for_each(|(waiting, outcome)| self.note(waiting, outcome));
         Ok(())
     }
 
-    fn note(&mut self, waiting: Waiting, outcome: Result<Put>) {
+    fn note(&mut self, waiting: Waiting, outcome: Result<Done>) {
         match outcome {
-            Ok(put) => self.tally.put(waiting.record.kind(), put),
+            Ok(Done::Put(put)) => self.tally.put(waiting.task.kind(), put),
+            Ok(Done::LeftOut { reason, removed }) => self.tally.left_out(reason, removed),
             Err(_) if !self.at_end && self.deferred_bytes + waiting.bytes <= DEFERRED_BYTES_MAX => {
                 self.deferred_bytes += waiting.bytes;
                 self.deferred.push(waiting);
             }
             Err(error) => {
-                let mut reason = error.public.trim_end_matches('.').to_owned();
-                if let Some(cause) = error.cause.filter(|_| error.kind == Kind::Internal) {
-                    reason = format!("it could not be stored: {cause}");
-                }
-                let kind = Some(waiting.record.kind());
-                self.tally.refused(waiting.file, waiting.line, kind, Refused::Wrong(reason));
+                let Waiting { file, line, task, .. } = waiting;
+                self.tally.skipped(Some(task.kind()), Skipped { file, line, reason: reason(error) });
             }
         }
     }
@@ -139,6 +169,14 @@ impl<'a> Importer<'a> {
         let done = all.created + all.updated + all.unchanged;
         let public = format!("{} {done} rows are in; import the same files again to go on.", error.public);
         Error { public, ..error }
+    }
+}
+
+/// Why a row was refused. What is no fault of the row is told as well: nobody looks into a log for it.
+fn reason(error: Error) -> String {
+    match error.cause {
+        Some(cause) if error.kind == Kind::Internal => format!("it could not be stored: {cause}"),
+        _ => error.public.trim_end_matches('.').to_owned(),
     }
 }
 

@@ -39,8 +39,13 @@ pub struct Row {
 pub enum Refused {
     /// It is not what it must be: the field, what came and what is wanted.
     Wrong(String),
-    /// It is well-formed, but not for the store: why, in a few words that begin with "it is".
-    LeftOut(&'static str),
+    /// It is a product that visitors of the shop cannot buy now; if the store has it, it is taken out.
+    NotForSale {
+        /// What it is known again by.
+        external_id: String,
+        /// Why not: `it is a draft`.
+        reason: &'static str,
+    },
 }
 
 impl Row {

@@ -254,7 +254,10 @@ impl Draft {
                 let reason = format!("{reason}; the whole product {} is skipped", short(handle));
                 (line, Err(Refused::Wrong(reason)))
             }
-            (None, Some(reason)) => (self.line, Err(Refused::LeftOut(reason))),
+            (None, Some(reason)) => {
+                let external_id = format!("{SOURCE}:{handle}");
+                (self.line, Err(Refused::NotForSale { external_id, reason }))
+            }
             (None, None) => (self.line, Ok(Record::Product(self.product))),
         };
         Row { line, bytes: self.bytes, kind: Some("product"), content }

@@ -121,7 +121,99 @@ fn shopify_csv<R: BufRead>(name: &str, reader: R) -> Result<Format<R>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::import::record::Record;
+
+    /// The rows of a file; none when it is refused.
+    fn rows(name: &str, text: &[u8]) -> Vec<Row> {
+        let mut rows = Vec::new();
+        if let Ok(source) = Source::open(name, text) {
+            let each = |row| {
+                rows.push(row);
+                Ok(())
+            };
+            source.for_each(&Options::default(), each).unwrap();
+        }
+        rows
+    }
+
+    /// The handles of the products among `rows`.
+    fn handles(rows: &[Row]) -> BTreeSet<String> {
+        let handle = |row: &Row| match &row.content {
+            Ok(Record::Product(product)) => Some(product.handle.clone()),
+            _ => None,
+        };
+        rows.iter().filter_map(handle).collect()
+    }
+
+    /// A piece of a file, of what is hard to read.
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let pieces: Vec<&[u8]> = vec![
+            b"\"",
+            b",",
+            b"\n",
+            b"\r\n",
+            b"a",
+            b"<p",
+            b">",
+            b"</script>",
+            b"<script>",
+            b"<!--",
+            b"&amp;",
+            b"&#x",
+            b";",
+            b"\xC3",
+            "\u{fc}".as_bytes(),
+            b"{",
+            b"}",
+            b"\\",
+            b"1,299.00",
+            b"{\"type\":\"product\"",
+        ];
+        prop::sample::select(pieces).prop_map(<[u8]>::to_vec)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_file_holds_is_read_to_its_end(pieces in prop::collection::vec(piece(), 0..80)) {
+            let text = pieces.concat();
+            let csv = [b"Handle,Title,Price,Body (HTML)\n".as_slice(), &text].concat();
+            let lines = |text: &[u8]| text.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
+            for (name, text) in [("a.jsonl", &text), ("a.csv", &csv)] {
+                prop_assert!(rows(name, text).iter().all(|row| row.line <= lines(text)));
+            }
+        }
+
+        /// Wherever a quote too many or too few is, the products of other lines are all there.
+        #[test]
+        fn a_stray_quote_costs_one_product_at_most(
+            bodies in prop::collection::vec("[a-z<>&]{1,6}( \"\"[a-z]{1,3}\"\")?(, [a-z]{1,5}){0,2}", 2..8),
+            line in any::<prop::sample::Index>(),
+            place in any::<prop::sample::Index>(),
+            adds in any::<bool>(),
+        ) {
+            let mut lines: Vec<String> = bodies.iter().enumerate()
+                .map(|(n, body)| format!("p{n},\"Product, {n}\",\"{body}\",9.90"))
+                .collect();
+            let damaged = line.index(lines.len());
+            let text = &mut lines[damaged];
+            if adds {
+                text.insert(place.index(text.len()), '"');
+            } else {
+                let quotes: Vec<usize> = text.match_indices('"').map(|(at, _)| at).collect();
+                text.remove(quotes[place.index(quotes.len())]);
+            }
+            let csv = format!("Handle,Title,Body (HTML),Price\n{}\n", lines.join("\n"));
+            let found = handles(&rows("a.csv", csv.as_bytes()));
+            for other in (0..lines.len()).filter(|n| *n != damaged) {
+                prop_assert!(found.contains(&format!("p{other}")), "{other} of {found:?} in {csv}");
+            }
+        }
+    }
 
     #[test]
     fn tells_formats_apart() {

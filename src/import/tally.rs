@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::Refused;
 use super::record::Record;
 use crate::store::Put;
 
@@ -18,7 +17,7 @@ pub struct Counts {
     pub updated: u64,
     /// Were there as they are.
     pub unchanged: u64,
-    /// Are well-formed, but not for the store.
+    /// Are not for sale now.
     pub left_out: u64,
     /// Are wrong.
     pub skipped: u64,
@@ -39,8 +38,10 @@ pub struct Skipped {
 #[derive(Debug, Default)]
 pub struct Tally {
     counts: BTreeMap<Option<usize>, Counts>,
-    /// How many things were left out, for each reason.
+    /// How many products were left out, for each reason.
     pub left_out: BTreeMap<&'static str, u64>,
+    /// How many of those were in the store before, and are not any more.
+    pub removed: u64,
     /// The rows that are wrong: at most 100,000 of them, in the order of their lines.
     pub skipped: Vec<Skipped>,
 }
@@ -73,18 +74,16 @@ impl Tally {
         }
     }
 
-    pub(super) fn refused(&mut self, file: usize, line: u64, kind: Option<&'static str>, why: Refused) {
-        match why {
-            Refused::LeftOut(reason) => {
-                self.of(kind).left_out += 1;
-                *self.left_out.entry(reason).or_default() += 1;
-            }
-            Refused::Wrong(reason) => {
-                self.of(kind).skipped += 1;
-                if self.skipped.len() < SKIPPED_MAX {
-                    self.skipped.push(Skipped { file, line, reason });
-                }
-            }
+    pub(super) fn left_out(&mut self, reason: &'static str, removed: bool) {
+        self.of(Some("product")).left_out += 1;
+        self.removed += u64::from(removed);
+        *self.left_out.entry(reason).or_default() += 1;
+    }
+
+    pub(super) fn skipped(&mut self, kind: Option<&'static str>, skipped: Skipped) {
+        self.of(kind).skipped += 1;
+        if self.skipped.len() < SKIPPED_MAX {
+            self.skipped.push(skipped);
         }
     }
 

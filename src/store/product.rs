@@ -14,7 +14,7 @@ use super::price::Price;
 use crate::clock::Time;
 use crate::error::{Error, Result};
 
-pub use put::{put, reindex};
+pub use put::{put, reindex, remove};
 
 /// A product as it is put into the store; as JSONL one object of these members with `"type": "product"`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

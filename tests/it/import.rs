@@ -86,6 +86,24 @@ fn both_product_exports_of_shopify_go_in_once() {
 }
 
 #[test]
+fn a_product_that_is_archived_later_is_taken_out() {
+    let home = home_with_acme();
+    let export = fixture("shopify-export.csv");
+    home.done(&format!("import {export}"));
+    let text = fs::read_to_string(export).unwrap();
+    let lines = text.lines().map(|line| match line.strip_prefix("wool-socks,") {
+        Some(rest) => format!("wool-socks,{}archived\n", rest.strip_suffix("active").unwrap()),
+        None => format!("{line}\n"),
+    });
+    let file = write(&home, "later.csv", lines.collect::<String>());
+    let out = home.done(&format!("import {file}"));
+    assert!(out.contains("Taken out of the store, for they were in it before: 1."), "{out}");
+    assert_eq!(counts(&out, "product"), [0, 0, 2, 3, 0]);
+    assert_eq!(products(&home).iter().map(|p| p.id).collect::<Vec<_>>(), [1, 3]);
+    assert!(!home.done(&format!("import {file}")).contains("Taken out"));
+}
+
+#[test]
 fn a_broken_csv_loses_no_other_product() {
     let home = home_with_acme();
     let text = fs::read_to_string(fixture("shopify-export.csv")).unwrap();

@@ -21,7 +21,7 @@ fn refused(text: &str) -> Vec<(u64, Option<&'static str>, String)> {
     let reason = |row: Row| match row.content {
         Ok(Record::Product(product)) => (row.line, row.kind, product.handle),
         Err(Refused::Wrong(reason)) => (row.line, row.kind, reason),
-        Err(Refused::LeftOut(reason)) => (row.line, row.kind, reason.to_owned()),
+        Err(Refused::NotForSale { external_id, .. }) => (row.line, row.kind, external_id),
         other => panic!("{other:?}"),
     };
     let mut found: Vec<_> = read(text).into_iter().map(reason).collect();

@@ -51,6 +51,17 @@ pub fn reindex(tx: &TenantTx<'_>, id: i64) -> Result<bool> {
     Ok(true)
 }
 
+/// Takes the product with this external id out of the store and out of the index; whether it was there.
+pub fn remove(tx: &TenantTx<'_>, external_id: &str) -> Result<bool> {
+    let Some((id, _)) = stored(tx, external_id)? else { return Ok(false) };
+    for space in [Space::Products, Space::ProductTrigrams] {
+        index::remove(tx, space, id)?;
+    }
+    tx.execute("DELETE FROM product_code WHERE organisation = ?1 AND product = ?2", &[&id])?;
+    tx.execute("DELETE FROM product WHERE organisation = ?1 AND id = ?2", &[&id])?;
+    Ok(true)
+}
+
 /// A SKU, barcode or handle as it is looked up: without space around it, in upper case.
 pub(super) fn code(text: &str) -> String {
     text.trim().to_uppercase()

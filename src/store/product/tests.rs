@@ -38,6 +38,20 @@ fn the_same_again_changes_nothing() {
 }
 
 #[test]
+fn a_product_that_is_removed_is_found_by_nothing() {
+    Shop::new().seed(|tx| {
+        let shoe = new(json!({"variants": [{"sku": "snk-1"}]}));
+        put(tx, &shoe, NOW)?;
+        assert!(remove(tx, "shopify:red-shoe")?);
+        assert!(!remove(tx, "shopify:red-shoe")?);
+        assert!(!has_term(tx, "red") && with_code(tx, "snk-1")?.is_empty());
+        assert_eq!((count(tx, &Filter::default())?, index::totals(tx, Space::Products)?), (0, (0, 0)));
+        assert_eq!(put(tx, &shoe, NOW)?, Put::Created(2), "numbers are never given out again");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_product_that_is_none_is_refused_by_field() {
     Shop::new().seed(|tx| {
         let check = |value: Value, expected: &str| {
