@@ -219,7 +219,7 @@ def chaterimo(program, directory):
 
 def import_chatbots(program, data, directory):
     """Adds 20 chatbots, as an operator would."""
-    bots = [{"type": "chatbot", "external_id": f"bench-{n:02}", "name": f"Bot {n:02}"} for n in range(20)]
+    bots = [{"type": "chatbot", "external_id": f"bench-{n:02}", "settings": {"name": f"Bot {n:02}"}} for n in range(20)]
     path = Path(directory, "bench-chatbots.jsonl")
     path.write_text("".join(json.dumps(bot) + "\n" for bot in bots))
     run([program, "import", *data, "--org", DEMO_ORGANISATION, str(path)])

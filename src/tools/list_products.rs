@@ -53,7 +53,7 @@ impl super::Tool for Tool {
             "availability": {"type": "string", "enum": Availability::WORDS},
             "vendor": name(),
             "product_type": name(),
-            "updated_since": {"type": "string", "maxLength": 40, "description": "RFC 3339 time or date"}
+            "updated_since": {"type": "string", "description": "RFC 3339 time or date"}
         }))
     }
 

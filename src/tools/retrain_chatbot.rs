@@ -23,8 +23,7 @@ impl super::Tool for Tool {
         title: "Retrain chatbot",
         about: "Starts re-indexing everything a chatbot answers from: products, documents, custom content. Answers at \
                 once with the job, which runs in the background; get_chatbot shows its progress. While one runs, \
-                answers with that one (already_running). New content is indexed by itself; this puts right an index \
-                that is in doubt.",
+                answers with that one (already_running).",
         effect: Effect::Start,
         untrusted: &[],
     };

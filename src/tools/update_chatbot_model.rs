@@ -16,8 +16,7 @@ impl super::Tool for Tool {
         title: "Update chatbot model",
         about: "Switches the AI model a chatbot answers with, or its temperature (0.1 precise to 1.0 \
                 varied), or both. Takes effect at once. A family name such as Claude Sonnet means its \
-                newest model; an unknown name is answered with the models there are. Answers the changed \
-                settings before and after.",
+                newest model; an unknown name is answered with the models there are.",
         effect: Effect::Update,
         untrusted: &[],
     };

@@ -15,7 +15,7 @@ impl super::Tool for Tool {
         title: "Update chatbot settings",
         about: "Changes a chatbot's name, description, whether its widget is enabled, or its strictness \
                 (how closely answers follow the knowledge base: relaxed, balanced, strict). Takes effect \
-                at once; pass only what should change. Answers the changed settings before and after.",
+                at once; pass only what should change.",
         effect: Effect::Update,
         untrusted: &[],
     };

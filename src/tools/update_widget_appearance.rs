@@ -14,8 +14,7 @@ impl super::Tool for Tool {
         name: "update_widget_appearance",
         title: "Update widget appearance",
         about: "Changes how a chatbot's widget looks: colours, position on the page, bubble style. Takes \
-                effect at once; pass only what should change. Answers the changed settings before and \
-                after.",
+                effect at once; pass only what should change.",
         effect: Effect::Update,
         untrusted: &[],
     };

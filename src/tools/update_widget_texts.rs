@@ -15,7 +15,7 @@ impl super::Tool for Tool {
         title: "Update widget texts",
         about: "Changes the words that visitors see on a chatbot's widget: welcome message, placeholder of \
                 the input field, label while it thinks, label of the submit button. Takes effect at once; \
-                pass only what should change. Answers the changed texts before and after.",
+                pass only what should change.",
         effect: Effect::Update,
         untrusted: &[],
     };

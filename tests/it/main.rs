@@ -13,3 +13,4 @@ mod record;
 mod schema;
 mod support;
 mod tidy;
+mod tools;
