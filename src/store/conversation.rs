@@ -18,7 +18,7 @@ pub use super::filter::{After, Span};
 pub use put::{MESSAGES_MAX, NewConversation, NewMessage, Role, TEXT_CHARS_MAX, Visitor, put};
 
 /// Messages looked at for the place where a word was found.
-const SNIPPET_MESSAGES_MAX: i64 = 2_000;
+const SNIPPET_MESSAGES_MAX: i64 = 500;
 
 /// Which conversations.
 #[derive(Clone, Debug, Default)]
@@ -164,7 +164,7 @@ pub fn linked(tx: &TenantTx<'_>, conversation: i64, limit: i64) -> Result<Linked
     })
 }
 
-/// The first message of a conversation, of those that can be looked at in reasonable time, with one of the words.
+/// The first message of a conversation with one of the words; the first 500 are looked at.
 pub fn hit(tx: &TenantTx<'_>, conversation: i64, words: &Words) -> Result<Option<String>> {
     let sql =
         "SELECT text FROM message WHERE organisation = ?1 AND conversation = ?2 ORDER BY position LIMIT ?3";

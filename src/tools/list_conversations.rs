@@ -131,14 +131,14 @@ impl<'a> Row<'a> {
                 country: row.visitor.country.as_ref().map(shown),
             },
             first_question: text::outside(&row.first_question, cx.redact).into_owned(),
-            snippet: words.map(|words| snippet(cx, row.id, words)).transpose()?,
+            snippet: words.map(|words| snippet(cx, row, words)).transpose()?,
         })
     }
 }
 
 /// What was said around the first hit. What is masked is masked before anything is cut.
-fn snippet(cx: &Cx<'_>, id: i64, words: &Words) -> Result<String, Refusal> {
-    let hit = conversation::hit(cx.tx, id, words)?.unwrap_or_default();
+fn snippet(cx: &Cx<'_>, row: &Summary, words: &Words) -> Result<String, Refusal> {
+    let hit = conversation::hit(cx.tx, row.id, words)?.unwrap_or_else(|| row.first_question.clone());
     let shown = text::outside(&hit, cx.redact);
     let start = words.find(&shown).map_or(0, |range| range.start);
     let before = shown[..start].char_indices().rev().nth(SNIPPET_BEFORE_CHARS - 1);

@@ -41,11 +41,6 @@ pub fn outside(text: &str, redact: bool) -> Cow<'_, str> {
     }
 }
 
-/// As [`outside`], of a text that may be missing.
-pub fn outside_of(text: Option<&str>, redact: bool) -> Option<Cow<'_, str>> {
-    text.map(|text| outside(text, redact))
-}
-
 /// The first `most` characters of `text`, and whether there are more.
 pub fn cut(text: &str, most: usize) -> (&str, bool) {
     match text.char_indices().nth(most) {

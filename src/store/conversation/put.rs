@@ -240,10 +240,7 @@ impl Facts {
             started_at,
             last_message_at: messages.iter().map(|message| message.sent_at.0).max().unwrap_or(started_at),
             message_count: messages.len() as i64,
-            first_question: from_asked
-                .first()
-                .map(|message| message.text.trim().chars().take(FIRST_QUESTION_CHARS).collect())
-                .unwrap_or_default(),
+            first_question: from_asked.first().map(|message| first_words(&message.text)).unwrap_or_default(),
             first_response_ms: first_response_ms(from_asked),
             handed_over_at: new
                 .handed_over_at
@@ -253,6 +250,19 @@ impl Facts {
             visitor: self.visitor.with(&new.visitor),
         }
     }
+}
+
+/// The beginning of `text`. No word is cut, where that can be helped: half an e-mail address is not known for one when
+/// it is shown.
+fn first_words(text: &str) -> String {
+    let text = text.trim();
+    let Some((end, _)) = text.char_indices().nth(FIRST_QUESTION_CHARS) else { return text.to_owned() };
+    let cut = &text[..end];
+    let whole = match text[end..].starts_with(char::is_whitespace) {
+        true => Some(cut),
+        false => cut.rsplit_once(char::is_whitespace).map(|(whole, _)| whole.trim_end()),
+    };
+    whole.filter(|whole| whole.len() > cut.len() / 2).unwrap_or(cut).to_owned()
 }
 
 /// From the first of `messages`, the visitor's first, to the first answer.

@@ -82,6 +82,20 @@ fn what_follows_from_the_messages_is_kept_up_to_date() {
 }
 
 #[test]
+fn the_first_question_ends_with_a_whole_word() {
+    let check = |text: &str, expected: &str| {
+        let shop = shop();
+        put_in(&shop, talk(&[says("visitor", 1, text)])).unwrap();
+        assert_eq!(got(&shop, 1).first_question, expected);
+    };
+    check(" short ", "short");
+    let long = "x".repeat(190);
+    check(&format!("{long} anna@example.com"), &long);
+    check(&format!("{long} word23456 more"), &format!("{long} word23456"));
+    check(&"y".repeat(300), &"y".repeat(200));
+}
+
+#[test]
 fn equal_messages_without_an_id_are_as_many_as_came() {
     let shop = shop();
     let ok = says("visitor", 1, "ok");
