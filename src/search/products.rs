@@ -77,7 +77,7 @@ const PINNED_MAX: usize = 100;
 pub fn products(tx: &TenantTx<'_>, request: &Request<'_>) -> Result<Found> {
     let query = Query::parse(request.query)?;
     let pinned = pinned(tx, &query)?;
-    let board = scoreboard(tx, &query)?;
+    let board = scoreboard(tx, &query, pinned.is_empty())?;
     let allowed = Allowed::by(tx, request.filter)?;
     let mut hits = hits(&board, &pinned);
     hits.retain(|hit| allowed.has(hit.id));
@@ -97,12 +97,13 @@ fn pinned(tx: &TenantTx<'_>, query: &Query) -> Result<Vec<i64>> {
     Ok(pinned)
 }
 
-fn scoreboard(tx: &TenantTx<'_>, query: &Query) -> Result<Scoreboard> {
+/// The scores of what has the words; with `forgive`, of what resembles those that nothing has.
+fn scoreboard(tx: &TenantTx<'_>, query: &Query, forgive: bool) -> Result<Scoreboard> {
     let mut board = Scoreboard::new();
     let all = Statistics::of(tx, Space::Products)?;
     let mut unknown = Vec::new();
     for word in &query.words {
-        if !bm25::score(tx, Space::Products, word, &all, &mut board)? {
+        if !bm25::score(tx, Space::Products, word, &all, &mut board)? && forgive {
             unknown.push(word);
         }
     }
@@ -241,6 +242,7 @@ mod tests {
             assert_eq!(found, expected, "{query}");
         };
         check("run-42", &[(1, Match::Exact)]);
+        check("snekers RUN-42", &[(1, Match::Exact)]);
         check("4006381333931", &[(1, Match::Exact)]);
         check("is RUN-42 in the blue mug?", &[(1, Match::Exact), (2, Match::Lexical), (3, Match::Lexical)]);
         check("H-3", &[(4, Match::Exact)]);

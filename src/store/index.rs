@@ -65,9 +65,31 @@ impl Entry {
             *count = count.saturating_add(1);
         }
     }
+
+    fn postings(&self, item: i64) -> impl Iterator<Item = (&str, Posting)> {
+        let (place, length) = (place_of(item), self.length as u16);
+        self.terms
+            .iter()
+            .map(move |(term, counts)| (term.as_str(), Posting { place, counts: *counts, length }))
+    }
 }
 
-/// Indexes `item` with `entry` alone; what it was indexed with before is taken out.
+/// Indexes a new item: its number is above every other of the space.
+pub fn add(tx: &TenantTx<'_>, space: Space, item: i64, entry: &Entry) -> Result<()> {
+    // As in splice, without looking: what comes last in a block is put at its end.
+    let sql = "INSERT INTO search_posting (organisation, space, term, block, postings) \
+               VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE \
+               SET postings = CAST(postings || excluded.postings AS BLOB)";
+    let block = item.div_euclid(BLOCK_ITEMS);
+    for (term, posting) in entry.postings(item) {
+        tx.execute(sql, &[&(space as i64), &term, &block, &bytes_of(posting)])?;
+    }
+    note(tx, space, item, entry)?;
+    count(tx, space, 1, entry.length as i64)
+}
+
+/// Indexes `item` with `entry` alone; what it was indexed with before is taken out. Rows that are right already are
+/// read and left.
 pub fn set(tx: &TenantTx<'_>, space: Space, item: i64, entry: &Entry) -> Result<()> {
     let old = indexed(tx, space, item)?;
     let vanished = |term: &&str| !entry.terms.contains_key(*term);
@@ -75,16 +97,12 @@ pub fn set(tx: &TenantTx<'_>, space: Space, item: i64, entry: &Entry) -> Result<
     for term in old_terms.into_iter().filter(vanished) {
         splice(tx, space, term, item, None)?;
     }
-    let (place, length) = (place_of(item), entry.length as u16);
-    for (term, counts) in &entry.terms {
-        splice(tx, space, term, item, Some(Posting { place, counts: *counts, length }))?;
+    for (term, posting) in entry.postings(item) {
+        splice(tx, space, term, item, Some(posting))?;
     }
-    let terms: Vec<&str> = entry.terms.keys().map(String::as_str).collect();
-    let sql = "INSERT INTO search_entry (organisation, space, item, length, terms) VALUES (?1, ?2, ?3, ?4, ?5) \
-               ON CONFLICT DO UPDATE SET length = excluded.length, terms = excluded.terms";
-    tx.execute(sql, &[&(space as i64), &item, &i64::from(length), &terms.join(" ")])?;
+    note(tx, space, item, entry)?;
     let before = old.as_ref().map_or(0, |(length, _)| *length);
-    count(tx, space, i64::from(old.is_none()), i64::from(length) - before)
+    count(tx, space, i64::from(old.is_none()), entry.length as i64 - before)
 }
 
 /// Takes `item` out of the index; whether it was there.
@@ -149,14 +167,27 @@ fn indexed(tx: &TenantTx<'_>, space: Space, item: i64) -> Result<Option<(i64, St
     tx.first(sql, &[&(space as i64), &item], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+/// Keeps what `item` is indexed with.
+fn note(tx: &TenantTx<'_>, space: Space, item: i64, entry: &Entry) -> Result<()> {
+    let terms: Vec<&str> = entry.terms.keys().map(String::as_str).collect();
+    let sql = "INSERT INTO search_entry (organisation, space, item, length, terms) VALUES (?1, ?2, ?3, ?4, ?5) \
+               ON CONFLICT DO UPDATE SET length = excluded.length, terms = excluded.terms";
+    tx.execute(sql, &[&(space as i64), &item, &(entry.length as i64), &terms.join(" ")])?;
+    Ok(())
+}
+
 /// Puts the posting of `item` into the term's block, over the one there may be, or takes it out.
 fn splice(tx: &TenantTx<'_>, space: Space, term: &str, item: i64, posting: Option<Posting>) -> Result<()> {
     let (space, block) = (space as i64, item.div_euclid(BLOCK_ITEMS));
     let sql = "SELECT postings FROM search_posting \
                WHERE organisation = ?1 AND space = ?2 AND term = ?3 AND block = ?4";
     let found = tx.first(sql, &[&space, &term, &block], |row| Ok(row.get_ref(0)?.as_blob()?.to_vec()))?;
-    let mut bytes = found.unwrap_or_default();
+    let before = found.unwrap_or_default();
+    let mut bytes = before.clone();
     replace(&mut bytes, place_of(item), posting);
+    if bytes == before {
+        return Ok(());
+    }
     if bytes.is_empty() {
         let sql = "DELETE FROM search_posting \
                    WHERE organisation = ?1 AND space = ?2 AND term = ?3 AND block = ?4";
@@ -175,11 +206,13 @@ fn replace(bytes: &mut Vec<u8>, place: u8, posting: Option<Posting>) {
         Ok(found) => (found * POSTING_BYTES, POSTING_BYTES),
         Err(gap) => (gap * POSTING_BYTES, 0),
     };
-    let written = posting.map(|Posting { place, counts: [title, label, body], length }| {
-        let [low, high] = length.to_le_bytes();
-        [place, title, label, body, low, high]
-    });
+    let written = posting.map(bytes_of);
     bytes.splice(start..start + taken, written.into_iter().flatten());
+}
+
+fn bytes_of(Posting { place, counts: [title, label, body], length }: Posting) -> [u8; POSTING_BYTES] {
+    let [low, high] = length.to_le_bytes();
+    [place, title, label, body, low, high]
 }
 
 fn place_of(item: i64) -> u8 {
@@ -228,6 +261,24 @@ mod tests {
             assert_eq!(tx.number("SELECT count(*) FROM search_posting WHERE organisation = ?1", &[])?, 0);
             Ok(())
         });
+    }
+
+    #[test]
+    fn adding_comes_to_the_same_as_setting() {
+        let rows = |tx: &TenantTx<'_>| {
+            let sql = "SELECT term, block, postings FROM search_posting WHERE organisation = ?1";
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            tx.all::<(String, i64, Vec<u8>)>(sql, &[], row).unwrap()
+        };
+        let index = |put: fn(&TenantTx<'_>, Space, i64, &Entry) -> Result<()>| {
+            Shop::new().seed(move |tx| {
+                for item in [1, 2, 10, 127, 128, 300] {
+                    put(tx, Space::Products, item, &entry("red shoe"))?;
+                }
+                Ok((rows(tx), totals(tx, Space::Products)?))
+            })
+        };
+        assert_eq!(index(add), index(set));
     }
 
     #[test]

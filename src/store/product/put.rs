@@ -25,7 +25,7 @@ pub fn put(tx: &TenantTx<'_>, new: &NewProduct, now: Time) -> Result<Put> {
     let Some((id, old_extra)) = stored(tx, &product.external_id)? else {
         product.id = tx.next_id("product")?;
         insert(tx, &product, &extra)?;
-        index(tx, &product)?;
+        index(tx, &product, index::add)?;
         return Ok(Put::Created(product.id));
     };
     product.id = id;
@@ -39,7 +39,7 @@ pub fn put(tx: &TenantTx<'_>, new: &NewProduct, now: Time) -> Result<Put> {
     product.updated_at = new.updated_at.unwrap_or(now);
     update(tx, &product, &extra)?;
     if !found_alike(&old, &product) {
-        index(tx, &product)?;
+        index(tx, &product, index::set)?;
     }
     Ok(Put::Updated(id))
 }
@@ -47,7 +47,7 @@ pub fn put(tx: &TenantTx<'_>, new: &NewProduct, now: Time) -> Result<Put> {
 /// Builds what a product is found by anew from its row: its codes, its words, its trigrams; whether it is there.
 pub fn reindex(tx: &TenantTx<'_>, id: i64) -> Result<bool> {
     let Some(product) = super::get(tx, id)? else { return Ok(false) };
-    index(tx, &product)?;
+    index(tx, &product, index::set)?;
     Ok(true)
 }
 
@@ -221,10 +221,14 @@ fn write(tx: &TenantTx<'_>, sql: &str, product: &Product, extra: &str) -> Result
     Ok(())
 }
 
-fn index(tx: &TenantTx<'_>, product: &Product) -> Result<()> {
+fn index(
+    tx: &TenantTx<'_>,
+    product: &Product,
+    put: fn(&TenantTx<'_>, Space, i64, &Entry) -> Result<()>,
+) -> Result<()> {
     set_codes(tx, product)?;
-    index::set(tx, Space::Products, product.id, &words_of(product))?;
-    index::set(tx, Space::ProductTrigrams, product.id, &trigrams_of(product))
+    put(tx, Space::Products, product.id, &words_of(product))?;
+    put(tx, Space::ProductTrigrams, product.id, &trigrams_of(product))
 }
 
 fn set_codes(tx: &TenantTx<'_>, product: &Product) -> Result<()> {
