@@ -215,9 +215,9 @@ impl History<'_> {
         let mut history = vec![json!({"status": "new", "at": at})];
         let mut messages = vec![json!({"role": "customer", "author": scene.name, "sent_at": opened,
             "text": scene.fill(self.one_of(topic.questions))})];
-        for step in 1..=reached {
+        for (step, status) in statuses.iter().enumerate().take(reached + 1).skip(1) {
             at = at.plus(self.dice.between(30, 20 * 60) * MINUTE).min(self.now);
-            history.push(json!({"status": statuses[step], "actor": agent, "at": at}));
+            history.push(json!({"status": status, "actor": agent, "at": at}));
             let text = match step {
                 1 => format!(
                     "Hello {}, thank you for your patience. I am looking into order {} now.",
