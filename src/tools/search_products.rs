@@ -45,7 +45,7 @@ impl super::Tool for Tool {
             "/products/*/vendor",
             "/products/*/product_type",
             "/products/*/url",
-            "/products/*/skus",
+            "/products/*/skus/*",
             "/products/*/description",
         ],
     };

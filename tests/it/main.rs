@@ -14,3 +14,4 @@ mod schema;
 mod support;
 mod tidy;
 mod tools;
+mod training;
