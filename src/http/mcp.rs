@@ -10,7 +10,6 @@ use bytes::Bytes;
 use hyper::body::Incoming as HttpBody;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
-use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use super::Site;
@@ -97,7 +96,7 @@ impl Exchange<'_> {
         let session = self.own_session().ok_or_else(|| {
             Refusal::new(400, "no_session", "Name the session to end in the Mcp-Session-Id field.")
         })?;
-        let ended = block_in_place(|| self.sessions().end(session))?;
+        let ended = self.site.wait_for(|| self.sessions().end(session))?;
         if ended { Ok(respond::empty(StatusCode::NO_CONTENT)) } else { Err(no_such_session()) }
     }
 
@@ -171,14 +170,14 @@ impl Exchange<'_> {
         let (signals, arrived) = (self.signals(), self.arrived);
         let caller = Caller { grant: &self.grant, signals, transport: "http", arrived };
         match turn {
-            Some(_turn) => block_in_place(|| self.site.app.call(&caller, call)),
+            Some(_turn) => self.site.wait_for(|| self.site.app.call(&caller, call)),
             None => unmetered(call.finish(busy())),
         }
     }
 
     fn open_session(&self, session: &Session, response: Response) -> Result<Answer, Refusal> {
         let peer = serde_json::to_string(session).map_err(Error::internal)?;
-        let id = block_in_place(|| self.sessions().open(peer))?;
+        let id = self.site.wait_for(|| self.sessions().open(peer))?;
         let mut answer = answer(response);
         let id = HeaderValue::try_from(id).map_err(Error::internal)?;
         answer.headers_mut().insert(SESSION_ID, id);
@@ -195,7 +194,7 @@ impl Exchange<'_> {
     }
 
     fn find_session(&self, id: &str) -> Result<Session, Refusal> {
-        let found = block_in_place(|| self.sessions().find(id))?;
+        let found = self.site.wait_for(|| self.sessions().find(id))?;
         let kept = found.ok_or_else(no_such_session)?;
         serde_json::from_str(&kept).map_err(|_| no_such_session())
     }

@@ -15,8 +15,6 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 
-use tokio::task::block_in_place;
-
 use super::Site;
 use super::connection::Pulse;
 use super::credential;
@@ -205,7 +203,7 @@ fn ready(site: &Site) -> Result<Answer, Refusal> {
     if site.stop.is_stopping() {
         return Err(Refusal::new(503, "stopping", "The server is about to stop."));
     }
-    block_in_place(|| site.app.store.ping()).map_err(|error| {
+    site.wait_for(|| site.app.store.ping()).map_err(|error| {
         tracing::error!(?error, "the database does not answer");
         Refusal::new(503, "unavailable", "The database does not answer; the server's log says why.")
     })?;
