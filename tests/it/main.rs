@@ -10,6 +10,7 @@ mod isolation;
 mod processes;
 mod properties;
 mod record;
+mod replay;
 mod schema;
 mod support;
 mod tidy;

@@ -1,8 +1,8 @@
 //! Whether a replayed answer says the same as the recorded one, but for what differs from run to run.
 //!
 //! The envelope is compared by value: ids, codes, members, `_meta`. What the rows decide (`structuredContent` and the
-//! JSON in a text block) is compared by shape: the same members, each of the same type. Left aside are times, cursors,
-//! quota numbers, versions of the server, and the texts of tools, which fixtures of their own hold.
+//! JSON in a text block) is compared as [`Rows`] says. Left aside are times, cursors, quota numbers, versions of the
+//! server, and the texts of tools, which fixtures of their own hold.
 
 use serde_json::{Map, Value};
 
@@ -14,33 +14,60 @@ const OPAQUE: [&str; 7] =
 /// Members of results that may be there or not, as the rows and the hour have it.
 const PASSING: [&str; 3] = ["notice", "truncated", "untrusted"];
 
+/// The member of results that is signed, with a key that each data folder has of its own.
+const CURSOR: &str = "next_cursor";
+
+/// What is known of the rows behind an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// They are those of the recording: compared by value.
+    Same,
+    /// They are others: compared by shape, that is the same members, each of the same type.
+    Other,
+}
+
 /// Where `got` differs from `expected`, each with its JSON pointer; empty when they say the same.
-pub fn differences(expected: &Value, got: &Value) -> Vec<String> {
+pub fn differences(expected: &Value, got: &Value, rows: Rows) -> Vec<String> {
     let mut found = Vec::new();
-    Comparison { found: &mut found, by_shape: false }.value("", expected, got);
+    Comparison { found: &mut found, rows, inside: false }.value("", expected, got);
     found
 }
 
 struct Comparison<'f> {
     found: &'f mut Vec<String>,
-    by_shape: bool,
+    rows: Rows,
+    /// Within what the rows decide.
+    inside: bool,
 }
 
 impl Comparison<'_> {
+    fn by_shape(&self) -> bool {
+        self.inside && self.rows == Rows::Other
+    }
+
+    /// Whether the member's value may be any of the same type.
+    fn is_opaque(&self, name: &str) -> bool {
+        match self.inside {
+            true => name == CURSOR,
+            false => name == "com.chaterimo/quota" || OPAQUE.contains(&name),
+        }
+    }
+
     fn value(&mut self, path: &str, expected: &Value, got: &Value) {
         match (expected, got) {
             (Value::Object(expected), Value::Object(got)) => self.objects(path, expected, got),
             (Value::Array(expected), Value::Array(got)) => self.arrays(path, expected, got),
             (Value::String(expected), Value::String(got)) => self.texts(path, expected, got),
-            (Value::Null, _) | (_, Value::Null) if self.by_shape => {}
-            (Value::Number(_), Value::Number(_)) | (Value::Bool(_), Value::Bool(_)) if self.by_shape => {}
+            (Value::Null, _) | (_, Value::Null) if self.by_shape() => {}
+            (Value::Number(_), Value::Number(_)) | (Value::Bool(_), Value::Bool(_)) if self.by_shape() => {}
             _ if expected == got => {}
             _ => self.found.push(format!("{path}: {} became {}", brief(expected), brief(got))),
         }
     }
 
     fn objects(&mut self, path: &str, expected: &Map<String, Value>, got: &Map<String, Value>) {
-        let passing = |name: &&String| PASSING.contains(&name.as_str());
+        let rows = self.rows;
+        let passing = |name: &&String| rows == Rows::Other && PASSING.contains(&name.as_str());
         for name in expected.keys().filter(|name| !got.contains_key(*name) && !passing(name)) {
             self.found.push(format!("{path}/{name}: is missing"));
         }
@@ -57,16 +84,15 @@ impl Comparison<'_> {
     fn member(&mut self, path: &str, name: &str, expected: &Value, got: &Value) {
         let path = format!("{path}/{name}");
         let same_type = std::mem::discriminant(expected) == std::mem::discriminant(got);
-        let opaque = name == "com.chaterimo/quota" || OPAQUE.contains(&name);
-        if opaque && same_type && !self.by_shape {
+        if self.is_opaque(name) && same_type {
             return;
         }
-        let inner = self.by_shape || name == "structuredContent";
-        Comparison { found: self.found, by_shape: inner }.value(&path, expected, got);
+        let inside = self.inside || name == "structuredContent";
+        Comparison { found: self.found, rows: self.rows, inside }.value(&path, expected, got);
     }
 
     fn arrays(&mut self, path: &str, expected: &[Value], got: &[Value]) {
-        if expected.len() != got.len() && !self.by_shape {
+        if expected.len() != got.len() && !self.by_shape() {
             self.found.push(format!("{path}: {} items became {}", expected.len(), got.len()));
         }
         for (i, (expected, got)) in expected.iter().zip(got).enumerate() {
@@ -75,14 +101,14 @@ impl Comparison<'_> {
     }
 
     fn texts(&mut self, path: &str, expected: &str, got: &str) {
-        if self.by_shape || expected == got || (is_time(expected) && is_time(got)) {
+        if self.by_shape() || expected == got || (is_time(expected) && is_time(got)) {
             return;
         }
         match (object(expected), object(got)) {
             (Some(expected), Some(got)) => {
-                Comparison { found: self.found, by_shape: true }.value(path, &expected, &got)
+                Comparison { found: self.found, rows: self.rows, inside: true }.value(path, &expected, &got)
             }
-            _ if without_numbers(expected) == without_numbers(got) => {}
+            _ if !self.inside && without_numbers(expected) == without_numbers(got) => {}
             _ => self.found.push(format!("{path}: {expected:?} became {got:?}")),
         }
     }
@@ -119,7 +145,11 @@ mod tests {
     use super::*;
 
     fn check(expected: Value, got: Value, differ: &[&str]) {
-        let found = differences(&expected, &got);
+        check_rows(expected, got, Rows::Other, differ);
+    }
+
+    fn check_rows(expected: Value, got: Value, rows: Rows, differ: &[&str]) {
+        let found = differences(&expected, &got, rows);
         let paths: Vec<_> = found.iter().map(|text| text.split(':').next().unwrap_or_default()).collect();
         assert_eq!(paths, differ, "{found:?}");
     }
@@ -159,6 +189,25 @@ mod tests {
             .flat_map(|place| at.map(|path| format!("{place}{path}")))
             .collect();
         check(result(recorded), result(renamed), &both.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_same_rows_are_compared_by_value() {
+        let result = |content: Value| json!({"content": [{"type": "text", "text": content.to_string()}]});
+        let check = |recorded: Value, replayed: Value, differ: &[&str]| {
+            let differ: Vec<_> = differ.iter().map(|path| format!("/content/0/text{path}")).collect();
+            let differ: Vec<_> = differ.iter().map(String::as_str).collect();
+            check_rows(result(recorded), result(replayed), Rows::Same, &differ);
+        };
+        let ticket =
+            |subject: &str| json!({"subject": subject, "at": "2026-11-22T08:00:00Z", "title": subject});
+        check(ticket("a 1"), ticket("a 1"), &[]);
+        check(ticket("a 1"), ticket("a 2"), &["/subject", "/title"]);
+        check(json!({"at": "2026-11-22T08:00:00Z"}), json!({"at": "2026-11-22T09:00:00Z"}), &[]);
+        check(json!({"total": 1, "ids": [1]}), json!({"total": 2, "ids": []}), &["/total", "/ids"]);
+        check(json!({"next_cursor": "a"}), json!({"next_cursor": "b"}), &[]);
+        check(json!({"next_cursor": "a"}), json!({"next_cursor": null}), &["/next_cursor"]);
+        check(json!({}), json!({"notice": "a"}), &["/notice"]);
     }
 
     #[test]
