@@ -38,7 +38,7 @@ fn run(own: usize, foreign: usize) -> Result<()> {
     let store = Store::open(folder.path())?;
     let ours = organisation(&store, "ours")?;
     let put = fill(&store, ours, own, 1)?;
-    print(&format!("{own} products put, {put:.0?} of CPU time each"))?;
+    print(&format!("{own} products put, {put:.2?} of CPU time each"))?;
     print("| beside | query | p50 | p99 | CPU |\n|--:|---|--:|--:|--:|")?;
     measure_all(&store, ours, 0)?;
     fill(&store, organisation(&store, "other")?, foreign, 2)?;
@@ -52,7 +52,7 @@ fn run(own: usize, foreign: usize) -> Result<()> {
         })?;
     }
     print(&format!(
-        "\nindexed anew, {:.0?} of CPU time each; the database has {} MiB",
+        "\nindexed anew, {:.2?} of CPU time each; the database has {} MiB",
         (cpu_time()? - begun) / own as u32,
         size(&store)?
     ))

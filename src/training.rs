@@ -149,11 +149,11 @@ impl Bench {
         Ok(())
     }
 
-    /// Marks the jobs of dead workers.
+    /// Marks the jobs of dead workers, and of this one: it is at none when it looks, so it could not end that one.
     fn bury(&self) -> Result<()> {
         let now = self.clock.now();
         for (tenant, id, worker, heartbeat) in self.store.peek(training_job::running)? {
-            if worker != self.name && is_dead(&worker, heartbeat, now) {
+            if worker == self.name || is_dead(&worker, heartbeat, now) {
                 self.store.write(Durability::Process, move |tx| {
                     let status = Status::Interrupted;
                     training_job::finish(&tx.tenant(tenant), id, &worker, status, Some(INTERRUPTED), now)
@@ -429,6 +429,16 @@ mod tests {
         check(format!("{}/bb", name_of_process()), 0, Status::Running);
         check("another-host/1/aa/bb".to_owned(), SILENCE_MAX, Status::Running);
         check("another-host/1/aa/bb".to_owned(), SILENCE_MAX + 1, Status::Interrupted);
+    }
+
+    #[test]
+    fn a_job_that_could_not_even_be_ended_is_marked_later() {
+        let (shop, clock) = (shop(), Clock::manual(NOW));
+        request(&shop);
+        let bench = bench(&shop, &clock);
+        claim(&shop, bench.name.clone());
+        bench.look().unwrap();
+        assert_eq!(latest(&shop).status, Status::Interrupted);
     }
 
     #[test]
