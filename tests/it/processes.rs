@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use chaterimo::app::App;
 use chaterimo::clock::Clock;
@@ -131,8 +132,8 @@ fn what_was_answered_is_there_after_a_kill() {
     let (mut serving, greeting) = Serving::start(&home);
     let address =
         greeting["url"].as_str().unwrap().strip_prefix("http://").unwrap().split('/').next().unwrap();
-    let (reads, told) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let storm = |worker: usize| {
+    let (reads, (tell, told)) = (AtomicUsize::new(0), mpsc::channel());
+    let storm = |worker: usize, tell: mpsc::Sender<()>| {
         let mut written = Vec::new();
         for round in 0.. {
             let words = format!("worker {worker} round {round}");
@@ -142,7 +143,7 @@ fn what_was_answered_is_there_after_a_kill() {
                 .as_i64()
                 .unwrap_or_else(|| panic!("{answer}"));
             written.push((version, words));
-            told.fetch_add(1, Ordering::SeqCst);
+            let _ = tell.send(());
             if try_ask(address, &key, CALL).is_none() {
                 break;
             }
@@ -152,10 +153,15 @@ fn what_was_answered_is_there_after_a_kill() {
     };
     let storm = &storm;
     let written: BTreeMap<i64, String> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..6).map(|worker| scope.spawn(move || storm(worker))).collect();
-        while told.load(Ordering::SeqCst) < ENOUGH {
-            std::thread::yield_now();
-        }
+        let start = |worker| {
+            scope.spawn({
+                let tell = tell.clone();
+                move || storm(worker, tell)
+            })
+        };
+        let workers: Vec<_> = (0..6).map(start).collect();
+        drop(tell);
+        assert_eq!(told.iter().take(ENOUGH).count(), ENOUGH);
         assert_eq!(serving.signal("-KILL"), None);
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });

@@ -259,7 +259,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn to_engine(mut self) -> Vec<String> {
+    fn through_engine(mut self) -> Vec<String> {
         let (mut app, mut session, mut calls) = (self.app(false), Session::default(), 0);
         for said in self.recording.said() {
             set(&self.clock, said.at);
@@ -371,7 +371,7 @@ fn real_clients_are_answered_as_they_were() {
     let demo = Demo::fill();
     let mut found = Vec::new();
     for recording in &Recording::all() {
-        found.extend(Replay::of("engine", recording, &demo).to_engine());
+        found.extend(Replay::of("engine", recording, &demo).through_engine());
         found.extend(Replay::of("http", recording, &demo).over_http());
         if recording.fits_a_pipe() {
             found.extend(Replay::of("pipe", recording, &demo).through_pipe());
