@@ -66,7 +66,7 @@ fn measure_all(store: &Store, ours: Tenant, foreign: usize) -> Result<()> {
         ("two words", &|dice| format!("{} {}", dice.word(), dice.word()), &all),
         ("eight words", &|dice| (0..8).map(|_| dice.word() + " ").collect(), &all),
         ("two words, below a price", &|dice| format!("{} {}", dice.word(), dice.word()), &filtered),
-        ("misspelt", &|dice| format!("{}x{}", dice.word(), dice.word()), &all),
+        ("misspelt", &|dice| format!("{}x {}x", dice.word(), dice.word()), &all),
         ("SKU", &|dice| format!("SKU-{:06}", dice.below(10_000)), &all),
     ];
     for (name, query, filter) in kinds {

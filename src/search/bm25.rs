@@ -1,7 +1,7 @@
 //! How much an item is about a word: Okapi BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework",
 //! 2009), with the occurrences in each field weighted before they saturate.
 
-use super::{Scoreboard, scores_of};
+use super::{BLOCK, Scoreboard, Scores, scores_of};
 use crate::error::Result;
 use crate::store::TenantTx;
 use crate::store::index::{self, Posting, Space};
@@ -13,15 +13,15 @@ const K1: f32 = 1.2;
 /// How much a long text's words count less: little, for a product is not less of a shoe for being well described.
 const B: f32 = 0.4;
 
-/// What a whole space has, which scores are relative to.
+/// What all products have, which scores are relative to.
 pub struct Statistics {
     items: f32,
     mean_length: f32,
 }
 
 impl Statistics {
-    pub fn of(tx: &TenantTx<'_>, space: Space) -> Result<Statistics> {
-        let (items, length) = index::totals(tx, space)?;
+    pub fn of(tx: &TenantTx<'_>) -> Result<Statistics> {
+        let (items, length) = index::totals(tx, Space::Products)?;
         let items = items.max(1) as f32;
         Ok(Statistics { items, mean_length: (length as f32 / items).max(1.0) })
     }
@@ -33,21 +33,22 @@ impl Statistics {
     }
 }
 
-/// Adds what each item that has `word` gets for it; whether any has.
+/// Adds what each item that has `word` gets for it to that part of its scores, times `weight`; whether any has it.
 pub fn score(
     tx: &TenantTx<'_>,
-    space: Space,
     word: &str,
     all: &Statistics,
     board: &mut Scoreboard,
+    part: fn(&mut Scores) -> &mut [f32; BLOCK],
+    weight: f32,
 ) -> Result<bool> {
-    let blocks = index::blocks(tx, space, word)?;
+    let blocks = index::blocks(tx, Space::Products, word)?;
     let holders = blocks.iter().map(|(_, bytes)| index::postings_count(bytes)).sum();
-    let rarity = all.rarity(holders);
+    let rarity = all.rarity(holders) * weight;
     for (block, bytes) in &blocks {
-        let scores = scores_of(board, *block);
+        let scores = part(scores_of(board, *block));
         for posting in index::postings_of(bytes) {
-            scores.lexical[usize::from(posting.place)] += rarity * saturated(posting, all.mean_length);
+            scores[usize::from(posting.place)] += rarity * saturated(posting, all.mean_length);
         }
     }
     Ok(holders > 0)

@@ -21,7 +21,7 @@ const BLOCK: usize = BLOCK_ITEMS as usize;
 struct Scores {
     /// From words that an item has.
     lexical: [f32; BLOCK],
-    /// From words that resemble those of its title.
+    /// From words that are meant by those that nothing has.
     fuzzy: [f32; BLOCK],
 }
 

@@ -11,7 +11,7 @@ use super::fuzzy;
 use super::query::Query;
 use crate::error::Result;
 use crate::store::TenantTx;
-use crate::store::index::{BLOCK_ITEMS, Space};
+use crate::store::index::BLOCK_ITEMS;
 use crate::store::product::{self, Filter};
 
 /// What is looked for.
@@ -39,7 +39,7 @@ pub enum Match {
     Exact,
     /// It has a word of the query.
     Lexical,
-    /// Its title or a SKU resembles a word of the query.
+    /// It has a word that a word of the query was misspelt from, or its title or a SKU resembles one.
     Fuzzy,
 }
 
@@ -100,10 +100,11 @@ fn pinned(tx: &TenantTx<'_>, query: &Query) -> Result<Vec<i64>> {
 /// The scores of what has the words; with `forgive`, of what resembles those that nothing has.
 fn scoreboard(tx: &TenantTx<'_>, query: &Query, forgive: bool) -> Result<Scoreboard> {
     let mut board = Scoreboard::new();
-    let all = Statistics::of(tx, Space::Products)?;
+    let all = Statistics::of(tx)?;
     let mut unknown = Vec::new();
     for word in &query.words {
-        if !bm25::score(tx, Space::Products, word, &all, &mut board)? && forgive {
+        let known = bm25::score(tx, word, &all, &mut board, |scores| &mut scores.lexical, 1.0)?;
+        if !known && forgive {
             unknown.push(word);
         }
     }
@@ -250,7 +251,10 @@ mod tests {
         check("sneaker", &[(2, Match::Lexical)]);
         check("sneak", &[(2, Match::Fuzzy)]);
         check("blue snikers", &[(2, Match::Lexical)]);
-        check("waterprof", &[]);
+        check("waterprof", &[(4, Match::Fuzzy)]);
+        check("snaekers", &[(2, Match::Fuzzy)]);
+        check("boits", &[(4, Match::Fuzzy)]);
+        check("zzzzzz", &[]);
     }
 
     #[test]

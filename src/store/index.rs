@@ -141,6 +141,12 @@ pub fn blocks(tx: &TenantTx<'_>, space: Space, term: &str) -> Result<Vec<(i64, V
     tx.all(sql, &[&(space as i64), &term], |row| Ok((row.get(0)?, row.get_ref(1)?.as_blob()?.to_vec())))
 }
 
+/// Whether any item has `term`.
+pub fn has(tx: &TenantTx<'_>, space: Space, term: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM search_posting WHERE organisation = ?1 AND space = ?2 AND term = ?3 LIMIT 1";
+    Ok(tx.first(sql, &[&(space as i64), &term], |_| Ok(()))?.is_some())
+}
+
 /// How many postings a block's bytes are.
 pub fn postings_count(bytes: &[u8]) -> usize {
     bytes.len() / POSTING_BYTES
