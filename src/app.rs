@@ -157,10 +157,18 @@ impl App {
     fn refuse(&self, caller: &Caller<'_>, refusal: Refusal, mut row: call_log::Call) -> Ended {
         row.outcome = refusal.code.to_owned();
         row.duration_us = micros(caller.arrived);
-        let tenant = caller.grant.tenant;
-        let logged =
-            self.store.write(Durability::Process, move |tx| call_log::append(&tx.tenant(tenant), &row));
-        Ended { result: logged.map_err(Refusal::from).and(Err(refusal)), balance: None, exhausted: None }
+        let (tenant, now) = (caller.grant.tenant, self.clock.now());
+        let logged = self.store.write(Durability::Process, move |tx| {
+            let tx = tx.tenant(tenant);
+            let balance = quota::balance(&tx, now)?;
+            row.day_remaining = balance.day.remaining;
+            call_log::append(&tx, &row)?;
+            Ok(balance)
+        });
+        match logged {
+            Ok(balance) => Ended { result: Err(refusal), balance: Some(balance), exhausted: None },
+            Err(error) => Ended::failed(error),
+        }
     }
 
     /// Runs a tool on a snapshot; then its call is counted and logged in one commit. A quota that is used up stops it
@@ -215,7 +223,7 @@ impl App {
             (Ok(Ok(balance)), Some(ran)) => Ended::counted(ran, balance),
             (Ok(Ok(balance)), None) => Ended::counted(Err(words::moment()), balance),
             (Ok(Err((balance, exhausted))), _) => Ended::exhausted(balance, exhausted, now),
-            (Err(error), _) => Ended { result: Err(error.into()), balance: None, exhausted: None },
+            (Err(error), _) => Ended::failed(error),
         }
     }
 
@@ -233,28 +241,31 @@ impl App {
         let done = self.store.write(Durability::Disk, move |tx| {
             let tenant_tx = tx.tenant(grant.tenant);
             let counted = quota::debit(&tenant_tx, now)?;
-            let ran = match &counted {
-                Err(_) => None,
-                Ok(balance) => Some(tx.savepoint(|| {
-                    let (actor, redact, spec) = (grant.actor.as_str(), grant.redact, entry.spec);
-                    let (keyring, extra_models) = (&*keyring, &*extra_models);
-                    let (tx, balance, arguments) = (&tenant_tx, *balance, &arguments);
-                    entry.run(&Cx { tx, now, actor, redact, balance, extra_models, keyring, spec, arguments })
-                })),
+            let balance = match counted {
+                Ok(balance) => balance,
+                Err(refused) => {
+                    note(tx, grant.tenant, grant.stale_key, now, &Err(refused), row)?;
+                    return Ok(Err(refused));
+                }
             };
-            row.outcome = outcome_code(ran.as_ref());
+            let ran = tx.savepoint(|| {
+                let (actor, redact, spec) = (grant.actor.as_str(), grant.redact, entry.spec);
+                let (keyring, extra_models) = (&*keyring, &*extra_models);
+                let (tx, arguments) = (&tenant_tx, &arguments);
+                entry.run(&Cx { tx, now, actor, redact, balance, extra_models, keyring, spec, arguments })
+            });
+            row.outcome = outcome_code(Some(&ran));
             row.duration_us = micros(arrived);
-            note(tx, grant.tenant, grant.stale_key, now, &counted, row)?;
-            Ok((counted, ran))
+            note(tx, grant.tenant, grant.stale_key, now, &Ok(balance), row)?;
+            Ok(Ok((balance, ran)))
         });
         if let (Effect::Start, Some(worker)) = (entry.spec.effect, self.training.get()) {
             worker.wake();
         }
         match done {
-            Ok((Ok(balance), Some(ran))) => Ended::counted(ran, balance),
-            Ok((Ok(balance), None)) => Ended::counted(Err(words::moment()), balance),
-            Ok((Err((balance, exhausted)), _)) => Ended::exhausted(balance, exhausted, now),
-            Err(error) => Ended { result: Err(error.into()), balance: None, exhausted: None },
+            Ok(Ok((balance, ran))) => Ended::counted(ran, balance),
+            Ok(Err((balance, exhausted))) => Ended::exhausted(balance, exhausted, now),
+            Err(error) => Ended::failed(error),
         }
     }
 
@@ -291,6 +302,10 @@ impl App {
 impl Ended {
     fn counted(ran: Result<tools::Json, Refusal>, balance: Balance) -> Ended {
         Ended { result: ran.map(tools::Json::into_text), balance: Some(balance), exhausted: None }
+    }
+
+    fn failed(error: Error) -> Ended {
+        Ended { result: Err(error.into()), balance: None, exhausted: None }
     }
 
     fn exhausted(balance: Balance, exhausted: Exhausted, now: Time) -> Ended {

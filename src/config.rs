@@ -130,15 +130,15 @@ settings! {
     /// Connections open at a time from one address.
     max_connections_per_ip: u32 = "64", Serving, |t| number(t, 1, 1_000_000);
     /// Bytes of a request's body.
-    max_body_bytes: u32 = "1048576", Serving, |t| number(t, 1_024, 64 << 20);
+    max_body_bytes: u32 = "1048576", Serving, |t| number(t, 1_024, 1 << 20);
     /// Seconds within which a request's headers must have come.
     header_timeout_seconds: u32 = "10", Serving, |t| number(t, 1, 600);
     /// Seconds within which a request's body must have come.
     body_timeout_seconds: u32 = "30", Serving, |t| number(t, 1, 600);
     /// Seconds after which a connection without a request is closed.
     idle_timeout_seconds: u32 = "60", Serving, |t| number(t, 1, 3_600);
-    /// Seconds a tool may run.
-    call_timeout_seconds: u32 = "60", Serving, |t| number(t, 1, 600);
+    /// Seconds a call waits for its turn when many come at once; clients give up at 60.
+    call_wait_seconds: u32 = "30", Serving, |t| number(t, 1, 55);
     /// Seconds that calls under way are given when the server is told to stop.
     shutdown_seconds: u32 = "25", Serving, |t| number(t, 0, 600);
     /// Models that chatbots may use, beside the built-in catalogue.

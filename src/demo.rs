@@ -56,9 +56,13 @@ pub fn prepare(store: &Store, now: Time) -> Result<Keys> {
     })
 }
 
+/// Whether the demo has an organisation of that slug; no other may take it.
+pub fn is_demo(slug: &str) -> bool {
+    SHOPS.iter().any(|shop| shop.slug == slug)
+}
+
 fn refuse_other_data(tx: &SystemTx<'_>) -> Result<()> {
-    let is_demo = |organisation: &Organisation| SHOPS.iter().any(|shop| shop.slug == organisation.slug);
-    match organisation::list(tx)?.into_iter().find(|organisation| !is_demo(organisation)) {
+    match organisation::list(tx)?.into_iter().find(|organisation| !is_demo(&organisation.slug)) {
         None => Ok(()),
         Some(other) => Err(Error::new(
             Kind::Conflict,

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::plan::{self, number};
 use super::{Context, state};
+use crate::demo;
 use crate::error::{Error, Result};
 use crate::store::organisation::{self, Organisation, Plan};
 use crate::store::{Durability, SystemTx};
@@ -28,6 +29,17 @@ enum Action {
         #[arg(long, default_value = "free", value_parser = plan::parse)]
         plan: Plan,
     },
+    /// Change how an organisation's data is shown
+    Set {
+        /// The organisation
+        slug: String,
+        /// The IANA time zone its days are counted in, such as Europe/Berlin
+        #[arg(long)]
+        timezone: Option<String>,
+        /// Whether e-mail addresses and phone numbers in visitors' texts are masked
+        #[arg(long, value_name = "true|false")]
+        redact: Option<bool>,
+    },
     /// List the organisations
     List,
     /// Refuse every credential of an organisation from now on; its data stays
@@ -46,6 +58,7 @@ impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         match self.action {
             Action::Create { slug, name, plan } => create(context, slug, name, plan),
+            Action::Set { slug, timezone, redact } => set(context, slug, timezone, redact),
             Action::List => list(context),
             Action::Suspend { slug } => set_suspended(context, slug, true),
             Action::Resume { slug } => set_suspended(context, slug, false),
@@ -78,10 +91,36 @@ pub(super) fn chosen(tx: &SystemTx<'_>, slug: Option<&str>) -> Result<Organisati
 }
 
 fn create(context: &mut Context, slug: String, name: Option<String>, plan: Plan) -> Result<()> {
+    if demo::is_demo(&slug) {
+        return Err(Error::invalid(format!("{slug:?} is a name that `serve --demo` uses: choose another.")));
+    }
     let (store, now) = (context.open_or_make()?, context.clock.now());
     let name = name.unwrap_or_else(|| slug.clone());
+    if store.read(organisation::list)?.iter().any(|other| demo::is_demo(&other.slug)) {
+        context.out.note(
+            "This data folder holds the demo, whose keys stay valid: name another one with --data-dir for a store that \
+             others will reach.",
+        );
+    }
     let made = store.write(Durability::Disk, move |tx| organisation::create(tx, &slug, &name, plan, now))?;
     context.out.line(format!("Made organisation {} ({}), plan {}.", made.slug, made.name, made.plan.as_str()))
+}
+
+fn set(context: &mut Context, slug: String, timezone: Option<String>, redact: Option<bool>) -> Result<()> {
+    if timezone.is_none() && redact.is_none() {
+        return Err(Error::invalid("Say what to change: --timezone, --redact, or both."));
+    }
+    let changed = context.open()?.write(Durability::Disk, move |tx| {
+        let tenant = organisation::named(tx, &slug)?.tenant;
+        timezone.map_or(Ok(()), |timezone| organisation::set_timezone(tx, tenant, &timezone))?;
+        redact.map_or(Ok(()), |redact| organisation::set_redact(tx, tenant, redact))?;
+        organisation::named(tx, &slug)
+    })?;
+    let masked = if changed.redact { "masked" } else { "shown" };
+    context.out.line(format!(
+        "Organisation {}: days of {}, visitors' addresses and numbers are {masked}.",
+        changed.slug, changed.timezone
+    ))
 }
 
 fn list(context: &mut Context) -> Result<()> {

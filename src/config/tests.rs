@@ -52,7 +52,7 @@ fn what_does_not_parse_is_named() {
         r#"read_only is "yes" (from variable CHATERIMO_READ_ONLY); wanted is true or"#,
     );
     check("", "", "max_body_bytes = 12", r#"max_body_bytes is "12""#);
-    check("", "", "max_body_bytes = -1", "a whole number from 1024 to 67108864");
+    check("", "", "max_body_bytes = -1", "a whole number from 1024 to 1048576");
     check("", "SESSION_IDLE_DAYS=0", "", "a whole number from 1 to 3650");
     check("", "", "lissten = '[::1]:1'", r#"sets "lissten", which is no setting"#);
     check("", "", "[serve]\nlisten = '[::1]:1'", r#"sets "serve", which is no setting"#);

@@ -59,7 +59,7 @@ fn limits(config: &Config) -> Limits {
         body_time: seconds(config.body_timeout_seconds),
         idle_time: seconds(config.idle_timeout_seconds),
         body_bytes: config.max_body_bytes as usize,
-        call_wait: seconds(config.call_timeout_seconds),
+        call_wait: seconds(config.call_wait_seconds),
         drain_time: seconds(config.shutdown_seconds),
         ..Limits::default()
     }

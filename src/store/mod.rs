@@ -207,7 +207,7 @@ impl<'a> SystemTx<'a> {
         &self,
         job: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        sqlite::savepoint(self.connection, job)
+        sqlite::savepoint(self.connection, sqlite::Level::Part, job)
     }
 }
 

@@ -189,6 +189,21 @@ pub fn set_suspended(tx: &SystemTx<'_>, tenant: Tenant, since: Option<Time>) -> 
     Ok(())
 }
 
+/// Sets the IANA time zone its days are counted in.
+///
+/// # Errors
+/// `Invalid` when there is no such zone.
+pub fn set_timezone(tx: &SystemTx<'_>, tenant: Tenant, timezone: &str) -> Result<()> {
+    let zone = jiff::tz::TimeZone::get(timezone).map_err(|_| {
+        Error::invalid(format!(
+            "There is no time zone {timezone:?}: use an IANA name, such as Europe/Berlin."
+        ))
+    })?;
+    let name = zone.iana_name().unwrap_or("UTC");
+    tx.connection.execute("UPDATE organisation SET timezone = ?2 WHERE id = ?1", params![tenant.0, name])?;
+    Ok(())
+}
+
 /// Turns the masking of e-mail addresses and phone numbers in visitors' texts on or off.
 pub fn set_redact(tx: &SystemTx<'_>, tenant: Tenant, redact: bool) -> Result<()> {
     tx.connection.execute("UPDATE organisation SET redact = ?2 WHERE id = ?1", params![tenant.0, redact])?;

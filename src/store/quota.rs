@@ -45,24 +45,16 @@ impl Balance {
         self
     }
 
-    /// The window that has nothing left, the one that takes longer to come back first.
+    /// The window that has nothing left; of two, the one that takes longer to come back.
     pub fn exhausted(&self) -> Option<Exhausted> {
-        if self.day.remaining == Some(0) {
-            return Some(Exhausted {
-                window: "day",
-                limit: self.day.limit.unwrap_or(0),
-                retry_at: self.day.resets_at,
-            });
-        }
-        if self.minute.remaining == Some(0) {
-            let window = self.minute;
-            return Some(Exhausted {
-                window: "minute",
-                limit: window.limit.unwrap_or(0),
-                retry_at: window.resets_at,
-            });
-        }
-        None
+        let windows = [("minute", self.minute), ("day", self.day)];
+        let empty = windows.into_iter().filter(|(_, window)| window.remaining == Some(0));
+        let refusing = empty.map(|(name, window)| Exhausted {
+            window: name,
+            limit: window.limit.unwrap_or(0),
+            retry_at: window.resets_at,
+        });
+        refusing.max_by_key(|exhausted| exhausted.retry_at)
     }
 }
 
@@ -168,4 +160,28 @@ impl Count {
 
 fn times(blob: &[u8]) -> Vec<i64> {
     blob.as_chunks::<8>().0.iter().map(|eight| i64::from_be_bytes(*eight)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_that_takes_longer_refuses() {
+        let check = |minute: (u32, i64), day: (u32, i64), expected: Option<(&str, i64)>| {
+            let window = |(left, resets): (u32, i64)| Window {
+                limit: Some(5),
+                remaining: Some(left),
+                resets_at: Time(resets),
+            };
+            let balance = Balance { plan: Plan::Free, minute: window(minute), day: window(day) };
+            let found = balance.exhausted().map(|exhausted| (exhausted.window, exhausted.retry_at.0));
+            assert_eq!(found, expected, "{minute:?} {day:?}");
+        };
+        check((1, 50), (1, 10), None);
+        check((0, 50), (3, 10), Some(("minute", 50)));
+        check((2, 50), (0, 10), Some(("day", 10)));
+        check((0, 10), (0, 50), Some(("day", 50)));
+        check((0, 50), (0, 10), Some(("minute", 50)));
+    }
 }

@@ -140,24 +140,39 @@ pub fn transaction<T>(connection: &Connection, job: impl FnOnce() -> Result<T>) 
     Ok(answer)
 }
 
-/// Runs `job` so that, when it fails, what it did is undone while the transaction goes on.
+/// Runs `job` so that, when it fails, what it did is undone while the transaction goes on. `level` names the savepoint:
+/// one within another needs a name of its own, so that undoing the outer one undoes the inner with it.
 pub fn savepoint<T, E: From<Error>>(
     connection: &Connection,
+    level: Level,
     job: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     let run = |sql| connection.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(Error::from);
-    run("SAVEPOINT part")?;
+    let (begin, undo, end) = match level {
+        Level::Job => ("SAVEPOINT job", "ROLLBACK TO job", "RELEASE job"),
+        Level::Part => ("SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"),
+    };
+    run(begin)?;
     match job() {
         Ok(answer) => {
-            run("RELEASE part")?;
+            run(end)?;
             Ok(answer)
         }
         Err(error) => {
-            run("ROLLBACK TO part")?;
-            run("RELEASE part")?;
+            run(undo)?;
+            run(end)?;
             Err(error)
         }
     }
+}
+
+/// How deep a savepoint lies.
+#[derive(Clone, Copy)]
+pub enum Level {
+    /// One of several jobs in a transaction.
+    Job,
+    /// A part of a job.
+    Part,
 }
 
 /// Ends the transaction without its changes, unless it has ended: also when the job panicked.

@@ -83,8 +83,10 @@ pub struct StatusChange {
     pub at: Time,
 }
 
+/// The beginning of the first message is long enough to be masked and then cut: what masking makes shorter must not
+/// bring a cut address into view.
 const COLUMNS: &str = "SELECT t.id, t.subject, t.status, t.priority, t.assignee, t.contact_name, t.contact_email, \
-     t.chatbot, t.conversation, t.created_at, t.updated_at, substr(m.text, 1, 500) FROM ticket t \
+     t.chatbot, t.conversation, t.created_at, t.updated_at, substr(m.text, 1, 4000) FROM ticket t \
      LEFT JOIN ticket_message m ON m.organisation = t.organisation AND m.ticket = t.id AND m.position = 1";
 
 /// Up to `limit` tickets, newest first, that come after `after`.

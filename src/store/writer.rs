@@ -76,21 +76,20 @@ fn commit_all(connections: &Connections, jobs: &[Queued]) {
     let tx = SystemTx { connection };
     let committed = match jobs {
         // Alone, a job needs no savepoint: its failure undoes the transaction.
-        [only] => sqlite::transaction(connection, || only.job.run(&tx)).map_err(|error| {
-            only.job.fail_if_done(&error);
-        }),
+        [only] => sqlite::transaction(connection, || only.job.run(&tx)),
         several => sqlite::transaction(connection, || {
             for queued in several {
                 // A failure is kept in the job's own slot.
-                let _: Result<()> = sqlite::savepoint(connection, || queued.job.run(&tx));
+                let _: Result<()> = sqlite::savepoint(connection, sqlite::Level::Job, || queued.job.run(&tx));
             }
             Ok(())
-        })
-        .map_err(|error| several.iter().for_each(|queued| queued.job.fail_if_done(&error))),
+        }),
     };
-    if committed.is_err() && jobs.len() > 1 {
-        tracing::warn!(jobs = jobs.len(), "a shared commit failed; none of its jobs took effect");
+    let Err(error) = committed else { return };
+    if error.cause.is_some() {
+        tracing::error!(?error, jobs = jobs.len(), "a commit failed; none of its jobs took effect");
     }
+    jobs.iter().for_each(|queued| queued.job.fail_if_done(&error));
 }
 
 /// A job without its types.

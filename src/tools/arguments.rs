@@ -94,7 +94,8 @@ impl Schema {
     fn fault(&self, error: &jsonschema::ValidationError<'_>) -> String {
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
-                format!("{}: unknown argument; this tool takes {}.", unexpected.join(", "), self.known())
+                let names: Vec<String> = unexpected.iter().take(FAULTS_MAX).map(|name| short(name)).collect();
+                format!("{}: unknown argument; this tool takes {}.", names.join(", "), self.known())
             }
             ValidationErrorKind::Required { property } => {
                 let name = property.as_str().unwrap_or_default();
@@ -239,10 +240,13 @@ fn text_words(schema: &Value) -> String {
 }
 
 fn show(value: &Value) -> String {
-    let text = value.to_string();
+    short(&value.to_string())
+}
+
+fn short(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 

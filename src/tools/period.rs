@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::{Cx, Refusal};
+use super::{Cx, Refusal, text};
 use crate::clock::Time;
 use crate::store::organisation;
 
@@ -175,7 +175,8 @@ impl Period {
 
 fn day(field: &str, text: &str) -> Result<Date, Refusal> {
     text.parse::<Date>().ok().filter(|_| text.len() == 10).ok_or_else(|| {
-        Refusal::arguments(format!("{field}: came {text:?}; wanted a day, such as 2026-11-22."))
+        let (came, _) = text::cut(text, 40);
+        Refusal::arguments(format!("{field}: came {came:?}; wanted a day, such as 2026-11-22."))
     })
 }
 
