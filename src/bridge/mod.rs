@@ -35,9 +35,6 @@ const MAX_UNDER_WAY: usize = 256;
 const MAX_UNWRITTEN: usize = 64;
 /// The longest for a handshake, and after the end of stdin for the answers still under way.
 const PATIENCE: Duration = Duration::from_secs(65);
-/// The JSON-RPC code of what fails between here and the server, of those that are left to implementations.
-const BRIDGE_FAILED: i32 = -32000;
-
 /// Where the bridge leads.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -198,7 +195,7 @@ impl Bridge {
         if !outbound.ids.is_empty() && tasks.len() >= MAX_UNDER_WAY {
             let text =
                 format!("{MAX_UNDER_WAY} messages are under way; wait for an answer before you send more.");
-            return Err(Fault::new(429, BRIDGE_FAILED, text));
+            return Err(Fault::new(429, rpc::INTERNAL_ERROR, text));
         }
         let (bridge, going) = (self.clone(), outbound.clone());
         let task = tasks.spawn(async move { bridge.relay(&going).await });
@@ -245,7 +242,7 @@ impl Bridge {
     }
 
     async fn answer_with(&self, id: &Id, error: &Error) {
-        self.say(Fault::new(502, BRIDGE_FAILED, &*error.public).reply(Some(id)).body).await;
+        self.say(Fault::new(502, rpc::INTERNAL_ERROR, &*error.public).reply(Some(id)).body).await;
     }
 
     /// Writes one message to stdout; where nobody reads it, nothing is left to do.

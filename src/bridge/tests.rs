@@ -325,19 +325,19 @@ async fn whatever_the_server_does_the_request_is_answered_in_words() {
     let body = r#"{"error":"invalid_token","error_description":"expired"}"#;
     assert_eq!(
         told(Some("cha_x"), move || whole(401, "application/json", body)).await,
-        json!([-32000, refused])
+        json!([-32603, refused])
     );
     let missing = "URL/mcp wants an API key (HTTP 401). Set CHATERIMO_API_KEY to a key of that server.";
-    assert_eq!(told(None, || whole(401, "text/plain", "no")).await, json!([-32000, missing]));
+    assert_eq!(told(None, || whole(401, "text/plain", "no")).await, json!([-32603, missing]));
     let nothing = "There is no MCP server at URL/mcp (HTTP 404). Check the path of the URL.";
-    assert_eq!(told(None, || whole(404, "text/html", "<html>")).await, json!([-32000, nothing]));
+    assert_eq!(told(None, || whole(404, "text/html", "<html>")).await, json!([-32603, nothing]));
     let strange = "URL/mcp answers with something that is not MCP. Check the URL.";
-    assert_eq!(told(None, || whole(200, "text/html", "<html>")).await, json!([-32000, strange]));
+    assert_eq!(told(None, || whole(200, "text/html", "<html>")).await, json!([-32603, strange]));
     let busy = "URL/mcp cannot answer now (HTTP 502).";
-    assert_eq!(told(None, || whole(502, "text/html", "<html>")).await, json!([-32000, busy]));
+    assert_eq!(told(None, || whole(502, "text/html", "<html>")).await, json!([-32603, busy]));
     let cut = "URL/mcp ended its answer before it was complete. Try again.";
-    assert_eq!(told(None, || whole(200, "text/event-stream", ":\n\n")).await, json!([-32000, cut]));
-    assert_eq!(told(None, || whole(202, "text/plain", "")).await, json!([-32000, cut]));
+    assert_eq!(told(None, || whole(200, "text/event-stream", ":\n\n")).await, json!([-32603, cut]));
+    assert_eq!(told(None, || whole(202, "text/plain", "")).await, json!([-32603, cut]));
     let moved = || {
         let mut answer = whole(307, "text/plain", "");
         answer.headers_mut().insert("location", "/mcp/".parse().unwrap());
@@ -345,7 +345,7 @@ async fn whatever_the_server_does_the_request_is_answered_in_words() {
     };
     assert_eq!(
         told(None, moved).await,
-        json!([-32000, "URL/mcp leads to /mcp/ (HTTP 307). Use that URL instead."])
+        json!([-32603, "URL/mcp leads to /mcp/ (HTTP 307). Use that URL instead."])
     );
     // The server's own errors pass, and get the id that they left out.
     let own = r#"{"jsonrpc":"2.0","error":{"code":-32022,"message":"Unsupported"}}"#;
