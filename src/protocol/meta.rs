@@ -75,6 +75,11 @@ impl Default for Capabilities {
 }
 
 impl Capabilities {
+    /// How long the object's text is.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// The object.
     pub fn read(&self) -> Map<String, Value> {
         serde_json::from_str(&self.0).unwrap_or_default()

@@ -1,12 +1,15 @@
 //! The handshake of the legacy revisions, and who is on the other side. Nothing else knows of sessions.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::meta::{Capabilities, Params};
 use super::revision::Revision;
 use super::rpc::Fault;
 use super::wire::{ClientInfo, wrong_params};
+
+/// Bytes of JSON that the capabilities of a handshake may have; larger ones count as none.
+const KEPT_CAPABILITIES_BYTES: usize = 4 * 1024;
 
 /// Where a connection (stdio) or a session id (HTTP) stands. A driver may keep it in a database row between messages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,9 +18,10 @@ pub enum Session {
     /// No handshake: requests must speak for themselves, or open one.
     #[default]
     Stateless,
-    /// `initialize` was answered; `notifications/initialized` has not come. Requests are answered all the same.
+    /// `initialize` was answered; `notifications/initialized` has not come. Requests are answered all the same, so the
+    /// HTTP driver, which keeps a session as it was opened, never writes the step to [`Session::Ready`] down.
     Initializing(Peer),
-    /// The handshake is done.
+    /// The handshake is done, as a connection that lives on in one process (stdio) remembers it.
     Ready(Peer),
 }
 
@@ -28,7 +32,7 @@ pub struct Peer {
     pub revision: Revision,
     /// Its name and version.
     pub client: ClientInfo,
-    /// What it declared that it can do, as it came.
+    /// What it declared that it can do, as it came; of a handshake, nothing when that is over 4 KiB.
     pub capabilities: Capabilities,
 }
 
@@ -55,7 +59,7 @@ impl Session {
         };
         let capabilities = match params.get("capabilities") {
             None | Some(Value::Null) => Capabilities::default(),
-            Some(Value::Object(capabilities)) => capabilities.into(),
+            Some(Value::Object(capabilities)) => kept(capabilities),
             Some(_) => return Err(wrong_params("capabilities", "an object")),
         };
         *self = Session::Initializing(Peer { revision, client, capabilities });
@@ -69,6 +73,13 @@ impl Session {
             other => other,
         };
     }
+}
+
+/// What a session keeps of the capabilities: those of any real client fit, and what does not fit is not worth keeping,
+/// for a session lies in the database for weeks and `initialize` costs no quota.
+fn kept(capabilities: &Map<String, Value>) -> Capabilities {
+    let whole = Capabilities::from(capabilities);
+    if whole.bytes() > KEPT_CAPABILITIES_BYTES { Capabilities::default() } else { whole }
 }
 
 #[cfg(test)]
@@ -94,6 +105,19 @@ mod tests {
         assert_eq!((peer.client.name.as_str(), peer.client.version.as_str()), ("a", "1"));
         assert!(peer.capabilities.read().contains_key("roots"));
         assert!(open(json!({"protocolVersion": "2024-11-05"})).is_ok());
+    }
+
+    #[test]
+    fn keeps_capabilities_that_are_small() {
+        let check = |name_bytes: usize, expected: usize| {
+            let capabilities = json!({"a".repeat(name_bytes): {}});
+            let session = open(json!({"protocolVersion": "2025-06-18", "capabilities": capabilities}));
+            let peer = session.unwrap().peer().cloned().unwrap();
+            assert_eq!(peer.capabilities.read().len(), expected, "{name_bytes}");
+        };
+        let around = r#"{"":{}}"#.len();
+        check(KEPT_CAPABILITIES_BYTES - around, 1);
+        check(KEPT_CAPABILITIES_BYTES - around + 1, 0);
     }
 
     #[test]

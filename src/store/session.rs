@@ -37,15 +37,6 @@ pub fn find(tx: &TenantTx<'_>, id: &[u8; 16], credential: &str, endpoint: &str) 
     })
 }
 
-/// Replaces what the handshake came to.
-pub fn set_peer(tx: &TenantTx<'_>, id: &[u8; 16], peer: &str) -> Result<()> {
-    tx.execute(
-        "UPDATE mcp_session SET peer = ?3 WHERE organisation = ?1 AND id = ?2",
-        &[&id.as_slice(), &peer],
-    )?;
-    Ok(())
-}
-
 /// Notes that a session was used.
 pub fn touch(tx: &TenantTx<'_>, id: &[u8; 16], now: Time) -> Result<()> {
     let sql = "UPDATE mcp_session SET last_seen_at = ?3 WHERE organisation = ?1 AND id = ?2";
