@@ -23,6 +23,7 @@ use crate::access::{Endpoint, Grant, Sessions, Signals, reach};
 use crate::app::{self, Caller};
 use crate::clock::{SECOND, Time};
 use crate::error::Error;
+use crate::protocol::engine::unsupported;
 use crate::protocol::{Call, Incoming, McpHeaders, Message, Outcome, Response, Session, Step, View, rpc};
 
 /// One request to an endpoint, by someone known.
@@ -63,6 +64,9 @@ impl Exchange<'_> {
 
     /// GET: the stream on which a legacy client hears what it did not ask for.
     pub(super) fn listen(&self) -> Result<Answer, Refusal> {
+        if let Some(refused) = self.refused_version() {
+            return Ok(refused);
+        }
         let session =
             self.own_session().filter(|_| !self.is_modern()).ok_or_else(|| only_post(&Method::GET))?;
         check_accept(self.headers, &["text/event-stream"])?;
@@ -90,6 +94,9 @@ impl Exchange<'_> {
 
     /// DELETE: a legacy client ends its session.
     pub(super) fn end(&self) -> Result<Answer, Refusal> {
+        if let Some(refused) = self.refused_version() {
+            return Ok(refused);
+        }
         if self.is_modern() {
             return Err(only_post(&Method::DELETE));
         }
@@ -102,7 +109,8 @@ impl Exchange<'_> {
 
     async fn one(&self, message: Message) -> Result<Answer, Refusal> {
         let opens = opens_session(&message);
-        let mut session = self.session_for(opens)?;
+        let stateless = opens || message.names_version() || self.is_modern();
+        let mut session = if stateless { Session::Stateless } else { self.named_session()? };
         let params = self.param_headers();
         let step =
             self.site.app.engine.handle(&mut session, self.view(), Some(&self.mcp_headers(&params)), message);
@@ -118,7 +126,7 @@ impl Exchange<'_> {
     }
 
     async fn batch(&self, messages: Vec<Message>) -> Result<Answer, Refusal> {
-        let mut session = self.session_for(false)?;
+        let mut session = if self.is_modern() { Session::Stateless } else { self.named_session()? };
         if let Err(response) = self.site.app.engine.accepts_batch(&session, &messages) {
             return Ok(answer(response));
         }
@@ -184,13 +192,10 @@ impl Exchange<'_> {
         Ok(answer)
     }
 
-    /// The session that a message belongs to. One that opens a session belongs to none, and neither does a modern
+    /// The session that a legacy message names. One that opens a session belongs to none, and neither does a modern
     /// one, whatever else it carries.
-    fn session_for(&self, opens: bool) -> Result<Session, Refusal> {
-        match self.own_session() {
-            Some(id) if !opens && !self.is_modern() => self.find_session(id),
-            _ => Ok(Session::Stateless),
-        }
+    fn named_session(&self) -> Result<Session, Refusal> {
+        self.own_session().map_or(Ok(Session::Stateless), |id| self.find_session(id))
     }
 
     fn find_session(&self, id: &str) -> Result<Session, Refusal> {
@@ -212,6 +217,11 @@ impl Exchange<'_> {
         self.mcp_headers(&[]).names_modern()
     }
 
+    /// The answer to a revision in the header that is not served; of a POST, the engine says the same.
+    fn refused_version(&self) -> Option<Answer> {
+        Some(answer(unsupported(self.text(&VERSION)?)?.reply(None)))
+    }
+
     fn mcp_headers<'h>(&'h self, params: &'h [(&'h str, &'h str)]) -> McpHeaders<'h> {
         McpHeaders {
             protocol_version: self.text(&VERSION),
@@ -231,8 +241,9 @@ impl Exchange<'_> {
     }
 
     fn signals(&self) -> Signals {
-        let wish = self.headers.get(&READ_ONLY).map(HeaderValue::as_bytes);
-        let read_only = wish.is_some_and(|wish| !wish.eq_ignore_ascii_case(b"false"));
+        // Whoever names the field wants less, unless all it says is no.
+        let mut wishes = self.headers.get_all(&READ_ONLY).iter();
+        let read_only = wishes.any(|wish| !wish.as_bytes().eq_ignore_ascii_case(b"false"));
         self.site.app.signals(&self.grant, self.endpoint, read_only)
     }
 

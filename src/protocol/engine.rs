@@ -188,7 +188,7 @@ impl Engine {
             self.agree(headers, &version, method, &params)?;
         }
         if version != Revision::MODERN.as_str() {
-            return Err(unsupported(&version));
+            return Err(not_served(&version));
         }
         let peer = || Peer { revision: Revision::MODERN, client, capabilities };
         match method {
@@ -351,8 +351,8 @@ fn is_modern(headers: Option<&McpHeaders<'_>>, params: &Params) -> bool {
 /// What every legacy message on HTTP but `initialize` needs: a session, and no version that is not served.
 fn legacy_gate(session: &Session, headers: Option<&McpHeaders<'_>>) -> Result<(), Fault> {
     let version = headers.and_then(|headers| headers.protocol_version);
-    match version.filter(|version| Revision::parse(version).is_none()) {
-        Some(version) => Err(unsupported(version)),
+    match version.and_then(unsupported) {
+        Some(fault) => Err(fault),
         None if session.peer().is_none() && headers.is_some() => Err(no_session()),
         None => Ok(()),
     }
@@ -382,7 +382,12 @@ fn notified(
     }
 }
 
-fn unsupported(version: &str) -> Fault {
+/// What refuses a `MCP-Protocol-Version` that is no revision served here, of either era; `None` for one that is.
+pub fn unsupported(version: &str) -> Option<Fault> {
+    Revision::parse(version).is_none().then(|| not_served(version))
+}
+
+fn not_served(version: &str) -> Fault {
     let requested: String = version.chars().take(64).collect();
     Fault::new(400, UNSUPPORTED_VERSION, format!("Unsupported protocol version: {}.", quote(version)))
         .with_data(json!({"supported": SUPPORTED.map(Revision::as_str), "requested": requested}))

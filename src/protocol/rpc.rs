@@ -201,6 +201,14 @@ pub fn parse(bytes: &[u8]) -> Result<Incoming, Response> {
 }
 
 impl Message {
+    /// Whether its `_meta` names a protocol version: then it is of the modern era, whatever the headers say.
+    pub fn names_version(&self) -> bool {
+        match self {
+            Message::Request { params, .. } | Message::Notification { params, .. } => params.names_version(),
+            Message::Response { .. } => false,
+        }
+    }
+
     /// Writes the message as JSON; [`parse`] reads the same message back.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"jsonrpc":"2.0""#);

@@ -145,6 +145,7 @@ fn a_request_of_no_era_or_of_both_is_refused() {
         check(removed, &modern("", removed), &body(removed, MODERN_META), 404, -32601);
     }
     let of_session = |id: &str, fields: &str| format!("{JSON}Mcp-Session-Id: {id}\r\n{fields}");
+    check("modern body, no headers, an unknown session", &of_session("mcs_x_y_z", ""), &list, 400, -32020);
     check("unknown, legacy", &of_session(&session, ""), &body("no/such", ""), 200, -32601);
     check(
         "unknown tool, legacy",

@@ -1,11 +1,15 @@
 //! The server as a raw socket sees it: bytes in, status and fields out.
 
 use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chaterimo::app::App;
+use chaterimo::clock::Clock;
 use chaterimo::http::Limits;
-use chaterimo::store::organisation::Plan;
+use chaterimo::store::organisation::{self, Plan};
+use chaterimo::store::{Durability, Store};
 use serde_json::Value;
 
 use crate::support::*;
@@ -186,6 +190,14 @@ fn what_a_request_to_mcp_gets() {
     check(&bare("GET", &format!("{key}MCP-Protocol-Version: 2026-07-28\r\nMcp-Session-Id: x\r\n")), 405, &[]);
     check(&bare("DELETE", &format!("{key}MCP-Protocol-Version: 2026-07-28\r\n")), 405, &[("allow", "POST")]);
     check(&bare("DELETE", &key), 400, &[]);
+    for method in ["GET", "DELETE"] {
+        for version in ["1999-01-01", "2099-01-01", "x"] {
+            let fields = format!("{key}MCP-Protocol-Version: {version}\r\nMcp-Session-Id: x\r\n");
+            let reply = server.ask(bare(method, &fields).as_bytes());
+            assert_eq!(reply.status, 400, "{method} {version}: {reply:?}");
+            assert!(reply.body.contains("-32022") && reply.body.contains("2025-11-25"), "{reply:?}");
+        }
+    }
     let typed = |fields: &str| post("/mcp", &format!("{key}{MODERN}{fields}"), DISCOVER);
     check(&typed("Content-Type: Application/JSON; charset=utf-8\r\nAccept: */*\r\n"), 200, &[]);
     check(&typed("Content-Type: application/json\r\n"), 200, &[]);
@@ -366,23 +378,65 @@ fn a_call_is_answered_until_the_quota_is_used_up() {
 #[test]
 fn any_sign_of_read_only_takes_the_write_tools_away() {
     let folder = tempfile::tempdir().unwrap();
-    let [full, read_only] = [false, true].map(|read_only| {
-        let slug = if read_only { "reader" } else { "writer" };
-        format!("Authorization: Bearer {}\r\n", key(folder.path(), slug, read_only))
+    let [full, read_only] = ["writer", "reader"].map(|slug| {
+        let key = key(folder.path(), slug, slug == "reader");
+        one_chatbot(folder.path(), slug);
+        format!("Authorization: Bearer {key}\r\n")
     });
-    let server = Server::start(folder.path(), Limits::default());
+    let open = |read_only| App::open(folder.path(), Clock::manual(NOW), read_only, Vec::new()).unwrap();
+    let [server, closed] =
+        [false, true].map(|closed| Server::of(Arc::new(open(closed)), Limits::default(), &[]));
+    let ask = |server: &Server, request: String| -> Value {
+        let reply = server.ask(request.as_bytes());
+        assert_eq!(reply.status, 200, "{reply:?}");
+        serde_json::from_str(&reply.body).unwrap()
+    };
+    let name = |fields: &str| {
+        let body = ask(&server, call("/mcp", fields, "get_chatbot", r#"{"chatbot_id":1}"#));
+        let name = &body["result"]["structuredContent"]["name"];
+        name.as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
+    };
     let list = DISCOVER.replace("server/discover", "tools/list");
     let modern = MODERN.replace("server/discover", "tools/list");
-    let tools = |path: &str, fields: &str| -> usize {
-        let reply = server.ask(post(path, &format!("{fields}{JSON}{modern}"), &list).as_bytes());
-        let body: Value = serde_json::from_str(&reply.body).unwrap();
-        body["result"]["tools"].as_array().unwrap().len()
+    let change = r#"{"chatbot_id":1,"name":"Changed"}"#;
+    let check = |server: &Server, path: &str, fields: &str, refusal: Option<&str>| {
+        let listed = ask(server, post(path, &format!("{fields}{JSON}{modern}"), &list));
+        let tools = listed["result"]["tools"].as_array().unwrap().len();
+        assert_eq!(tools, if refusal.is_some() { 12 } else { 19 }, "{path} {fields}");
+        let body = ask(server, call(path, fields, "update_chatbot_settings", change));
+        let (error, result) = (&body["error"], &body["result"]);
+        let said = error["message"].as_str().or_else(|| result["content"][0]["text"].as_str()).unwrap();
+        match refusal {
+            Some(refusal) => assert!(said.starts_with(refusal), "{path} {fields}: {body}"),
+            None => assert!(error.is_null() && result["isError"].is_null(), "{path} {fields}: {body}"),
+        }
+        assert!(error.is_null() || error["code"] == -32602 && said.contains("/mcp/"), "{body}");
+        assert!(refusal.is_none() || !error.is_null() || result["isError"] == true, "{body}");
+        assert_eq!(name(fields), if refusal.is_some() { "Before" } else { "Changed" }, "{path} {fields}");
     };
-    let (all, reading) = (tools("/mcp", &full), tools("/mcp-readonly", &full));
-    assert!(reading <= all);
-    assert_eq!(tools("/mcp", &read_only), reading);
-    assert_eq!(tools("/mcp", &format!("{full}X-MCP-Readonly: true\r\n")), reading);
-    assert_eq!(tools("/mcp", &format!("{full}X-MCP-Readonly: false\r\n")), all);
+    let refused = Some("read_only: update_chatbot_settings changes the chatbot, but ");
+    let with = |more: &str| format!("{full}{more}");
+    check(&server, "/mcp-readonly", &full, Some("Unknown tool: update_chatbot_settings"));
+    check(&server, "/mcp", &read_only, refused);
+    check(&closed, "/mcp", &full, refused);
+    for wish in ["true", "", "0", "no", "false, false"] {
+        check(&server, "/mcp", &with(&format!("X-MCP-Readonly: {wish}\r\n")), refused);
+    }
+    check(&server, "/mcp", &with("X-MCP-Readonly: false\r\nX-MCP-Readonly: true\r\n"), refused);
+    check(&server, "/mcp", &with("X-MCP-Readonly: True\r\nX-MCP-Readonly: false\r\n"), refused);
+    check(&server, "/mcp", &with("X-MCP-Readonly: False\r\n"), None);
+}
+
+/// A chatbot called Before for the organisation.
+fn one_chatbot(folder: &Path, slug: &'static str) {
+    use chaterimo::import::record::{Record, put};
+    let made = Store::open(folder).unwrap().write(Durability::Disk, move |tx| {
+        let tenant = organisation::find(tx, slug)?.unwrap().tenant;
+        let record =
+            serde_json::json!({"type": "chatbot", "external_id": "a", "settings": {"name": "Before"}});
+        put(&tx.tenant(tenant), &serde_json::from_value::<Record>(record).unwrap(), NOW)
+    });
+    made.unwrap();
 }
 
 #[test]
