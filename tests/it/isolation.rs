@@ -220,5 +220,5 @@ fn delete_foreign(folder: &std::path::Path) {
         let sql = format!("DELETE FROM {table} WHERE organisation = ?1 AND id = ?2");
         deleted += database.execute(&sql, [theirs, FOREIGN]).unwrap();
     }
-    assert!(deleted >= 1, "there was something to delete");
+    assert_eq!(deleted, 3, "one row of each");
 }
