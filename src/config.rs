@@ -125,6 +125,8 @@ settings! {
     read_only: bool = "false", Serving, flag;
     /// Days after which a session nobody used is forgotten.
     session_idle_days: u32 = "30", Serving, |t| number(t, 1, 3_650);
+    /// Days that the log of calls goes back; what is older is deleted.
+    log_days: u32 = "400", Serving, |t| number(t, 1, 36_500);
     /// Connections open at a time.
     max_connections: u32 = "10000", Serving, |t| number(t, 1, 1_000_000);
     /// Connections open at a time from one address.

@@ -9,10 +9,11 @@ use super::greeting::Greeting;
 use super::{Context, flags};
 use crate::access;
 use crate::app::App;
+use crate::clock::DAY;
 use crate::demo;
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, Listener, Options, Site};
-use crate::store::Store;
+use crate::store::{Store, call_log};
 
 /// `chaterimo serve`
 #[derive(clap::Args)]
@@ -60,22 +61,29 @@ impl Args {
             let data_dir = std::path::absolute(&config.data_dir).map_err(Error::internal)?;
             out.line(greeting.text(&program, &data_dir))?;
         }
-        let house = tokio::spawn(forget_idle_sessions(Arc::clone(&app), config.session_idle_days));
+        let house = tokio::spawn(keep_house(Arc::clone(&app), config.session_idle_days, config.log_days));
         http::serve(listener, Arc::new(Site::new(app, options)), signals).await;
         house.abort();
         Ok(())
     }
 }
 
-/// Now and every hour: sessions that nobody used for `days` end.
-async fn forget_idle_sessions(app: Arc<App>, days: u32) {
+/// Now and every hour: sessions that nobody used for `idle_days` end, and calls logged `log_days` ago are forgotten.
+async fn keep_house(app: Arc<App>, idle_days: u32, log_days: u32) {
     let mut hour = tokio::time::interval(Duration::from_secs(3_600));
     loop {
         hour.tick().await;
-        match block_in_place(|| access::expire(&app.store, app.clock.now(), days)) {
+        let now = app.clock.now();
+        match block_in_place(|| access::expire(&app.store, now, idle_days)) {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "idle sessions were forgotten"),
             Err(error) => tracing::warn!(?error, "idle sessions could not be forgotten"),
+        }
+        let oldest = now.plus(-i64::from(log_days) * DAY);
+        match block_in_place(|| call_log::expire(&app.store, oldest)) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "old rows of the log of calls were deleted"),
+            Err(error) => tracing::warn!(?error, "old rows of the log of calls could not be deleted"),
         }
     }
 }

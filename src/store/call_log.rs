@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use super::TenantTx;
+use super::{Durability, Store, TenantTx, organisation};
 use crate::clock::Time;
 use crate::error::Result;
+
+/// Rows looked at in one commit, so that the calls of others wait for milliseconds at most.
+const AT_ONCE: i64 = 1_000;
 
 /// One call.
 #[derive(Clone, Debug, Serialize)]
@@ -58,9 +61,74 @@ pub fn append(tx: &TenantTx<'_>, call: &Call) -> Result<()> {
     Ok(())
 }
 
+/// Deletes every organisation's calls from before `before`, in small commits; how many.
+///
+/// # Errors
+/// Those of the store; what was deleted until then is gone.
+pub fn expire(store: &Store, before: Time) -> Result<usize> {
+    let mut deleted = 0;
+    for organisation in store.read(organisation::list)? {
+        let tenant = organisation.tenant;
+        loop {
+            match store.write(Durability::Process, move |tx| expire_some(&tx.tenant(tenant), before))? {
+                0 => break,
+                some => deleted += some,
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+/// Numbers grow with time: where none of the first rows is old, none is, and nobody reads the rest of the log.
+fn expire_some(tx: &TenantTx<'_>, before: Time) -> Result<usize> {
+    let sql = "DELETE FROM call_log WHERE organisation = ?1 AND at < ?2 AND id < \
+               (SELECT min(id) FROM call_log WHERE organisation = ?1) + ?3";
+    tx.execute(sql, &[&before.0, &AT_ONCE])
+}
+
 /// How many calls are in the log, and how many of them were answered with success.
 pub fn count(tx: &TenantTx<'_>) -> Result<(i64, i64)> {
     let all = tx.number("SELECT count(*) FROM call_log WHERE organisation = ?1", &[])?;
     let ok = tx.number("SELECT count(*) FROM call_log WHERE organisation = ?1 AND outcome = 'ok'", &[])?;
     Ok((all, ok))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::organisation::Plan;
+
+    #[test]
+    fn what_is_old_is_forgotten_for_every_organisation() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let call = |at| Call {
+            at: Time(at),
+            credential: "key:1".into(),
+            client: String::new(),
+            client_version: String::new(),
+            transport: "http",
+            endpoint: "full",
+            tool: "list_chatbots",
+            arguments: "{}".into(),
+            outcome: "ok".into(),
+            duration_us: 1,
+            day_remaining: None,
+        };
+        let fill = |slug: &'static str, old: i64, new: i64| {
+            let filled = store.write(Durability::Process, move |tx| {
+                let tenant = organisation::create(tx, slug, slug, Plan::Free, Time(0))?.tenant;
+                (0..old + new)
+                    .try_for_each(|n| append(&tx.tenant(tenant), &call(if n < old { 99 } else { 100 })))?;
+                Ok(tenant)
+            });
+            filled.unwrap()
+        };
+        let tenants = [fill("many", AT_ONCE * 2 + 5, 3), fill("none", 0, 2), fill("all", 4, 0)];
+        let counts = || tenants.map(|tenant| store.read(|tx| count(&tx.tenant(tenant))).unwrap().0);
+        assert_eq!(counts(), [AT_ONCE * 2 + 8, 2, 4]);
+        assert_eq!(expire(&store, Time(100)).unwrap(), 2_009);
+        assert_eq!(counts(), [3, 2, 0]);
+        assert_eq!(expire(&store, Time(100)).unwrap(), 0);
+    }
 }
