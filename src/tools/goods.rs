@@ -49,6 +49,14 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// The first `chars` characters of a text of the shop, an ellipsis after them when there are more.
+pub fn excerpt(whole: &str, chars: usize) -> Cow<'_, str> {
+    match text::cut(whole, chars) {
+        (all, false) => text::outside(all, false),
+        (beginning, true) => Cow::Owned(text::outside(beginning, false).trim_end().to_owned() + "…"),
+    }
+}
+
 /// The schema of those members, and of `more`.
 pub fn schema(more: Value) -> Value {
     let text = || json!({"type": "string"});
@@ -63,4 +71,15 @@ pub fn schema(more: Value) -> Value {
         members[name] = schema.clone();
     }
     members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_says_that_there_is_more() {
+        assert_eq!(excerpt("Red shoe", 8), "Red shoe");
+        assert_eq!(excerpt("Red shoes", 4), "Red…");
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::goods::{self, Shown};
 use super::page::{self, Page, Paging};
-use super::{Cx, Effect, Json, Refusal, Spec, schema, text};
+use super::{Cx, Effect, Json, Refusal, Spec, schema};
 use crate::clock::Time;
 use crate::store::product::{self, Availability, Filter, Product};
 
@@ -101,7 +101,7 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(product: &'a Product) -> Row<'a> {
-        let tags = text::outside(page::cut(&product.tags, TAGS_CHARS_MAX), false);
+        let tags = goods::excerpt(&product.tags, TAGS_CHARS_MAX);
         Row { shown: Shown::of(product), tags, source: &product.source, updated_at: product.updated_at }
     }
 }

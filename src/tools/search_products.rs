@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::goods::{self, Shown};
-use super::page::{self, Page, Paging};
-use super::{Cx, Effect, Json, Refusal, Spec, schema, text};
+use super::page::{Page, Paging};
+use super::{Cx, Effect, Json, Refusal, Spec, schema};
 use crate::search::{self, Hit, Match, Position, QUERY_CHARS_MAX, Request};
 use crate::store::price::{PRICE_MAX, Price};
 use crate::store::product::{self, Availability, Filter, Product};
@@ -122,7 +122,7 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(hit: &Hit, product: &'a Product) -> Row<'a> {
-        let description = text::outside(page::cut(&product.description, DESCRIPTION_CHARS_MAX), false);
+        let description = goods::excerpt(&product.description, DESCRIPTION_CHARS_MAX);
         Row { shown: Shown::of(product), matched: hit.matched, score: hit.score, description }
     }
 }
