@@ -42,6 +42,8 @@ CREATE TABLE product_code (
     PRIMARY KEY (organisation, code, product),
     FOREIGN KEY (organisation, product) REFERENCES product (organisation, id)
 ) STRICT, WITHOUT ROWID;
+-- What a product is found by, to be replaced with it.
+CREATE INDEX product_code_by_product ON product_code (organisation, product);
 
 CREATE TABLE document (
     row          INTEGER PRIMARY KEY,

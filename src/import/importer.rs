@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::store::{Durability, Put, Store, Tenant, TenantTx, product};
 
 /// Rows of a transaction at most. Small, so that a server on the same data is never kept waiting for long.
-const BATCH_ROWS_MAX: usize = 500;
+const BATCH_ROWS_MAX: usize = 1_000;
 /// Bytes of a transaction's rows at most, but for the last of them.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Bytes of rows that may wait for what they refer to.
