@@ -18,6 +18,7 @@ use crate::store::{Durability, Store, SystemTx, api_key, call_log};
 use crate::tools::{self, Cx, Effect, Entry, Refusal};
 use crate::training::Worker;
 
+mod floods;
 mod words;
 
 /// What every request shares.
@@ -35,6 +36,7 @@ pub struct App {
     extra_models: Arc<[String]>,
     training: OnceLock<Worker>,
     grants: Grants,
+    floods: floods::Floods,
 }
 
 /// Who calls, and how.
@@ -58,6 +60,8 @@ pub struct Answer {
     pub balance: Option<Balance>,
     /// The window that refused the call.
     pub exhausted: Option<Exhausted>,
+    /// Seconds to wait, where too many calls of the credential were refused.
+    pub retry_after: Option<i64>,
 }
 
 /// How a call ended, before it is put into the protocol's words.
@@ -85,6 +89,7 @@ impl App {
             extra_models: extra_models.into(),
             training: OnceLock::new(),
             grants: Grants::default(),
+            floods: floods::Floods::default(),
         })
     }
 
@@ -127,13 +132,21 @@ impl App {
     pub fn call(&self, caller: &Caller<'_>, mut call: Call) -> Answer {
         let arguments = Value::Object(std::mem::take(&mut call.arguments));
         let row = self.log_row(caller, &call, &arguments);
-        let ended = match self.admit(caller, &call, arguments) {
+        let admitted = self.admit(caller, &call, arguments);
+        let refused = admitted.is_err();
+        if let Some(seconds) = self.is_flood(caller.grant, refused) {
+            return floods::answer(caller, call, seconds);
+        }
+        let ended = match admitted {
             Ok((entry, arguments)) if entry.spec.effect == Effect::Read => {
                 self.read(caller, entry, &arguments, row)
             }
             Ok((entry, arguments)) => self.write(caller, entry, arguments, row),
             Err(refusal) => self.refuse(caller, refusal, row),
         };
+        if refused || ended.exhausted.is_some() {
+            self.floods.count(caller.grant, self.clock.now());
+        }
         self.answer(call, ended)
     }
 
@@ -295,7 +308,7 @@ impl App {
             }
             Err(refusal) => Outcome::Refused(refused(call.name, refusal, exhausted, self.clock.now(), meta)),
         };
-        Answer { response: call.finish(outcome), balance, exhausted }
+        Answer { response: call.finish(outcome), balance, exhausted, retry_after: None }
     }
 }
 

@@ -143,13 +143,16 @@ impl Exchange<'_> {
             return Ok(respond::empty(StatusCode::ACCEPTED));
         }
         let (balance, exhausted) = exhausted.unzip();
-        Ok(self.metered(app::Answer { response: rpc::join(&responses), balance, exhausted }))
+        Ok(self.metered(app::Answer { exhausted, balance, ..unmetered(rpc::join(&responses)) }))
     }
 
     /// The answer to calls; when the quota refused one, its fields say so too.
     fn metered(&self, done: app::Answer) -> Answer {
         let quota = done.exhausted.map(|_| quota_fields(&done, self.site.app.clock.now()));
         let mut answer = answer(done.response);
+        if let Some(seconds) = done.retry_after {
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         if let Some(quota) = quota {
             answer.headers_mut().extend(quota);
         }
@@ -284,7 +287,7 @@ fn text(value: &HeaderValue) -> &str {
 }
 
 fn unmetered(response: Response) -> app::Answer {
-    app::Answer { response, balance: None, exhausted: None }
+    app::Answer { response, balance: None, exhausted: None, retry_after: None }
 }
 
 fn answer(response: Response) -> Answer {

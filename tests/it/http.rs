@@ -9,7 +9,7 @@ use chaterimo::app::App;
 use chaterimo::clock::Clock;
 use chaterimo::http::Limits;
 use chaterimo::store::organisation::{self, Plan};
-use chaterimo::store::{Durability, Store};
+use chaterimo::store::{Durability, Store, call_log};
 use serde_json::Value;
 
 use crate::support::*;
@@ -437,6 +437,57 @@ fn one_chatbot(folder: &Path, slug: &'static str) {
         put(&tx.tenant(tenant), &serde_json::from_value::<Record>(record).unwrap(), NOW)
     });
     made.unwrap();
+}
+
+#[test]
+fn refusals_beyond_sixty_a_minute_are_neither_told_nor_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let [bad, good] = ["acme", "other"].map(|slug| key(folder.path(), slug, false));
+    let used_up = key_on(folder.path(), "used-up", Plan::Free, false);
+    let clock = Clock::manual(NOW);
+    let app = Arc::new(App::open(folder.path(), clock.clone(), false, Vec::new()).unwrap());
+    let server = Server::of(Arc::clone(&app), Limits::default(), &[]);
+    let ask = |key: &str, arguments: &str| {
+        let fields = format!("Authorization: Bearer {key}\r\n");
+        let reply = server.ask(call("/mcp", &fields, "list_chatbots", arguments).as_bytes());
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(body["id"], 7, "{reply:?}");
+        let text = body["result"]["content"][0]["text"].as_str().unwrap_or_default();
+        let refused = body["result"]["isError"] == true;
+        let code = if refused { text.split(':').next().unwrap() } else { "" };
+        let waits = reply.field("retry-after").map(str::to_owned);
+        (reply.status, code.to_owned(), waits, body["error"]["code"].as_i64())
+    };
+    let logged = |slug| {
+        let count = |tx: &chaterimo::store::SystemTx<'_>| {
+            call_log::count(&tx.tenant(organisation::find(tx, slug)?.unwrap().tenant))
+        };
+        app.store.read(count).unwrap()
+    };
+    const WRONG: &str = r#"{"limit":101}"#;
+    let flood = |seconds: &str| (429, String::new(), Some(seconds.to_owned()), Some(-32600));
+    let wrong = (200, "invalid_arguments".to_owned(), None, None);
+    let right = (200, String::new(), None, None);
+    for _ in 0..60 {
+        assert_eq!(ask(&bad, WRONG), wrong);
+    }
+    clock.advance(10_500);
+    assert_eq!([ask(&bad, WRONG), ask(&bad, WRONG)], [flood("50"), flood("50")]);
+    assert_eq!([ask(&bad, "{}"), ask(&good, WRONG)], [right, wrong.clone()]);
+    assert_eq!(logged("acme"), (61, 1));
+    let line = call("", "", "list_chatbots", WRONG).split_once("\r\n\r\n").unwrap().1.replace('\n', " ");
+    let mut output = Vec::new();
+    chaterimo::stdio::run(&app, &bad, line.as_bytes(), &mut output).unwrap();
+    let told: Value = serde_json::from_slice(&output).unwrap();
+    assert_eq!((&told["id"], &told["result"]["isError"]), (&Value::from(7), &Value::from(true)), "{told}");
+    assert_eq!(told["result"]["_meta"]["com.chaterimo/error"]["code"], "too_many_refusals", "{told}");
+    clock.advance(49_500);
+    assert_eq!(ask(&bad, WRONG), wrong);
+    assert_eq!(logged("acme"), (62, 1));
+    // A quota that is used up refuses as well.
+    let answers: Vec<_> = (0..67).map(|_| ask(&used_up, "{}").0).collect();
+    assert_eq!(answers, [[200; 65].as_slice(), &[429; 2]].concat());
+    assert_eq!(logged("used-up"), (65, 5));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
+use chaterimo::access::api_key;
 use chaterimo::app::App;
 use chaterimo::clock::Clock;
 use chaterimo::stdio;
@@ -86,21 +87,21 @@ fn try_ask(address: &str, key: &str, body: &str) -> Option<String> {
 fn a_thousand_parallel_calls_are_counted_exactly() {
     const ALLOWED: u32 = 600;
     let folder = tempfile::tempdir().unwrap();
-    let key = key(folder.path(), "acme", false);
     let app = App::open(folder.path(), Clock::manual(NOW), false, Vec::new()).unwrap();
-    let limited = app.store.write(Durability::Process, |tx| {
-        let tenant = organisation::find(tx, "acme")?.unwrap().tenant;
-        organisation::set_plan(tx, tenant, Plan::Paid, Some(Some(10_000)), Some(Some(ALLOWED)))
+    let made = app.store.write(Durability::Process, |tx| {
+        let tenant = organisation::create(tx, "acme", "Acme", Plan::Paid, NOW)?.tenant;
+        organisation::set_plan(tx, tenant, Plan::Paid, Some(Some(10_000)), Some(Some(ALLOWED)))?;
+        (0..50).map(|_| Ok(api_key::create(&tx.tenant(tenant), "test", false, NOW)?.1)).collect()
     });
-    limited.unwrap();
-    let twenty = format!("{CALL}\n").repeat(20);
+    let keys: Vec<String> = made.unwrap();
+    let (twenty, app) = (&format!("{CALL}\n").repeat(20), &app);
     let all: usize = std::thread::scope(|scope| {
-        let run = || {
+        let run = |key| {
             let mut output = Vec::new();
-            stdio::run(&app, &key, twenty.as_bytes(), &mut output).unwrap();
+            stdio::run(app, key, twenty.as_bytes(), &mut output).unwrap();
             answered(String::from_utf8(output).unwrap().lines())
         };
-        let threads: Vec<_> = (0..50).map(|_| scope.spawn(run)).collect();
+        let threads: Vec<_> = keys.iter().map(|key| scope.spawn(move || run(key))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(all, ALLOWED as usize);
