@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 use crate::access::{self, Endpoint, Grant, Grants, Reach, Signals};
-use crate::clock::{Clock, Time, instant, random};
+use crate::clock::{self, Clock, Time, random};
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
 use crate::protocol::{self, Call, Engine, Outcome, Output, Response, ToolDef, View};
@@ -419,6 +419,6 @@ pub fn view(reach: Reach) -> View {
     }
 }
 
-fn micros(since: Instant) -> i64 {
-    i64::try_from(instant().duration_since(since).as_micros()).unwrap_or(i64::MAX)
+fn micros(start: Instant) -> i64 {
+    i64::try_from(clock::since(start).as_micros()).unwrap_or(i64::MAX)
 }

@@ -107,6 +107,11 @@ pub fn instant() -> std::time::Instant {
     std::time::Instant::now()
 }
 
+/// How long ago `start` was.
+pub fn since(start: std::time::Instant) -> std::time::Duration {
+    start.elapsed()
+}
+
 /// `N` bytes from the operating system's secure generator.
 ///
 /// # Panics

@@ -66,7 +66,7 @@ impl Pool {
 
 impl Idle {
     fn is_fresh(&self) -> bool {
-        !self.connection.is_closed() && self.since.elapsed() < MAX_AGE
+        !self.connection.is_closed() && clock::since(self.since) < MAX_AGE
     }
 }
 

@@ -271,7 +271,7 @@ fn log(site: &Site, peer: Peer, parts: &Parts, found: Found, status: StatusCode,
                 method = %parts.method,
                 route = found.template(),
                 status = status.as_u16(),
-                micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+                micros = u64::try_from(clock::since(start).as_micros()).unwrap_or(u64::MAX),
             )
         };
     }

@@ -127,7 +127,7 @@ fn create(path: &Path) -> Result<File> {
 
 impl Recorder {
     fn note(&self, from: From, exchange: Option<u64>, head: Option<Head>, body: Bytes) {
-        let at_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let at_ms = u64::try_from(clock::since(self.start).as_millis()).unwrap_or(u64::MAX);
         // The writer goes only when the file fails, which the end of the recording tells.
         let _ = self.notes.send(Some(Note { at_ms, from, exchange, head, body }));
     }
