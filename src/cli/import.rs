@@ -135,7 +135,8 @@ impl Args {
             (more, None) => format!(", {more} of them not shown: --report FILE writes them all down"),
             (_, Some(report)) => format!("; {} has them all", report.display()),
         };
-        Err(Error::new(Kind::Conflict, format!("{skipped} rows were skipped{more}. All others are in.")))
+        let rows = if skipped == 1 { "1 row was".to_owned() } else { format!("{skipped} rows were") };
+        Err(Error::new(Kind::Conflict, format!("{rows} skipped{more}. All others were taken.")))
     }
 }
 
