@@ -2,6 +2,8 @@
 //!
 //! A command gets the settings as they were found, writes its answer to stdout and fails with one plain sentence on
 //! stderr. Exit codes: 0 done, 1 failed, 2 wrong arguments or settings.
+// The documentation of an argument is its help text, where brackets and bare addresses are what they seem.
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
 mod backup;
 mod config;

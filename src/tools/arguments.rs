@@ -51,7 +51,7 @@ impl Schema {
         Err(Refusal::arguments(faults.join(" ")))
     }
 
-    /// Models send "5" for 5, "true" for true, "[1]" for [1], and null for what they leave out.
+    /// Models send `"5"` for `5`, `"true"` for `true`, `"[1]"` for `[1]`, and `null` for what they leave out.
     fn coerce(&self, mut arguments: Map<String, Value>) -> Map<String, Value> {
         arguments.retain(|_, value| !value.is_null());
         for (name, value) in &mut arguments {
