@@ -1,4 +1,4 @@
-//! Style that matters is a test: who imports whom, files that stay small, no word of what is not for readers.
+//! Style that matters is a test: who imports whom, files that stay small, SQL in one place.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -89,6 +89,9 @@ fn rooms_import_only_those_below_them() {
             wrong.push(format!("{}: the room {room} is not in the table of layers", path.display()));
             continue;
         };
+        if code(&text).contains("use crate::{") {
+            wrong.push(format!("{}: name rooms one a line, so that this test sees them", path.display()));
+        }
         for import in imports(&text) {
             let fits = import == room
                 || GROUND.contains(&import.as_str())
