@@ -17,7 +17,8 @@ CREATE TABLE organisation (
 ) STRICT;
 
 CREATE TABLE user (
-    id         INTEGER PRIMARY KEY,
+    -- Never used again: what a person granted must not become another's.
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
     email      TEXT NOT NULL UNIQUE COLLATE NOCASE,
     name       TEXT NOT NULL,
     created_at INTEGER NOT NULL

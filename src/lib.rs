@@ -17,6 +17,9 @@ pub mod access;
 pub mod search;
 pub mod store;
 
+// How an app gets access: the authorization server.
+pub mod oauth;
+
 // What Claude can do with it.
 pub mod tools;
 pub mod training;

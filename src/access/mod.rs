@@ -4,6 +4,7 @@ pub mod api_key;
 mod grants;
 mod reach;
 mod session;
+pub mod signed;
 
 use crate::clock::Time;
 use crate::error::Result;

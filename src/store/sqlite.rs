@@ -29,6 +29,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0004_catalogue.sql")),
     M::up(include_str!("../../migrations/0005_analytics.sql")),
     M::up(include_str!("../../migrations/0006_transcript_words.sql")),
+    M::up(include_str!("../../migrations/0007_accounts.sql")),
+    M::up(include_str!("../../migrations/0008_oauth.sql")),
 ];
 
 /// The version of the schema that this build knows: how many migrations there are.
