@@ -196,7 +196,7 @@ impl App {
         let (tenant, now) = (caller.grant.tenant, self.clock.now());
         let look = || {
             self.store.read(|tx| {
-                let tx = tx.tenant(tenant);
+                let tx = tx.tenant_within(tenant, caller.grant.chatbots.as_deref());
                 let balance = quota::balance(&tx, now)?;
                 if balance.exhausted().is_some() {
                     return Ok(None);
@@ -252,7 +252,7 @@ impl App {
         let (grant, now, arrived) = (caller.grant.clone(), self.clock.now(), caller.arrived);
         let (keyring, extra_models) = (Arc::clone(&self.keyring), Arc::clone(&self.extra_models));
         let done = self.store.write(Durability::Disk, move |tx| {
-            let tenant_tx = tx.tenant(grant.tenant);
+            let tenant_tx = tx.tenant_within(grant.tenant, grant.chatbots.as_deref());
             let counted = quota::debit(&tenant_tx, now)?;
             let balance = match counted {
                 Ok(balance) => balance,

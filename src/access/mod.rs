@@ -6,6 +6,8 @@ mod reach;
 mod session;
 pub mod signed;
 
+use std::sync::Arc;
+
 use crate::clock::Time;
 use crate::error::Result;
 use crate::store::{Store, Tenant};
@@ -25,6 +27,8 @@ pub struct Grant {
     pub actor: String,
     /// Whether the credential itself can only read.
     pub read_only: bool,
+    /// The chatbots it is limited to: the tools then know those alone. `None` is all of them.
+    pub chatbots: Option<Arc<[i64]>>,
     /// Whether visitors' e-mail addresses and phone numbers are masked.
     pub redact: bool,
     /// The API key whose last use should be noted again.
@@ -43,6 +47,7 @@ pub fn authenticate(store: &Store, bearer: &str, now: Time) -> Result<Option<Gra
         credential: format!("key:{}", holder.key),
         actor: format!("API key {} ({})", holder.key, holder.label),
         read_only: holder.read_only,
+        chatbots: None,
         redact: holder.redact,
         stale_key: holder.stale.then_some(holder.key),
     }))

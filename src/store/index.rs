@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::TenantTx;
+use super::limit::Visible;
 use crate::error::Result;
 
 /// What is indexed, in one organisation.
@@ -18,6 +19,24 @@ pub enum Space {
     ProductTrigrams = 2,
     /// Documents and custom content by their words.
     Documents = 3,
+}
+
+impl Space {
+    /// How many there are.
+    pub(super) const COUNT: usize = 3;
+
+    /// Its place among them, from 0.
+    pub(super) fn place(self) -> usize {
+        self as usize - 1
+    }
+
+    /// The table whose rows are its items.
+    pub(super) fn table(self) -> &'static str {
+        match self {
+            Space::Products | Space::ProductTrigrams => "product",
+            Space::Documents => "document",
+        }
+    }
 }
 
 /// Where in an item a term stands.
@@ -34,7 +53,7 @@ pub enum Field {
 /// Items whose postings share a row.
 pub const BLOCK_ITEMS: i64 = 128;
 /// Bytes of a posting: place within the block, occurrences in each field, the item's length in two bytes.
-const POSTING_BYTES: usize = 6;
+pub(super) const POSTING_BYTES: usize = 6;
 /// Words of an item that are indexed; the rest is not found.
 const LENGTH_MAX: usize = u16::MAX as usize;
 
@@ -119,10 +138,7 @@ pub fn remove(tx: &TenantTx<'_>, space: Space, item: i64) -> Result<bool> {
 
 /// Takes out every item whose row is gone; how many.
 pub fn remove_vanished(tx: &TenantTx<'_>, space: Space) -> Result<usize> {
-    let table = match space {
-        Space::Products | Space::ProductTrigrams => "product",
-        Space::Documents => "document",
-    };
+    let table = space.table();
     let sql = format!(
         "SELECT item FROM search_entry WHERE organisation = ?1 AND space = ?2 AND NOT EXISTS \
          (SELECT 1 FROM {table} WHERE organisation = ?1 AND id = search_entry.item)"
@@ -138,11 +154,19 @@ pub fn remove_vanished(tx: &TenantTx<'_>, space: Space) -> Result<usize> {
 pub fn blocks(tx: &TenantTx<'_>, space: Space, term: &str) -> Result<Vec<(i64, Vec<u8>)>> {
     let sql =
         "SELECT block, postings FROM search_posting WHERE organisation = ?1 AND space = ?2 AND term = ?3";
-    tx.all(sql, &[&(space as i64), &term], |row| Ok((row.get(0)?, row.get_ref(1)?.as_blob()?.to_vec())))
+    let block = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get_ref(1)?.as_blob()?.to_vec()));
+    let mut found = tx.all(sql, &[&(space as i64), &term], block)?;
+    if let Some(visible) = Visible::of(tx, space)? {
+        visible.mask(&mut found);
+    }
+    Ok(found)
 }
 
 /// Whether any item has `term`.
 pub fn has(tx: &TenantTx<'_>, space: Space, term: &str) -> Result<bool> {
+    if Visible::of(tx, space)?.is_some() {
+        return Ok(!blocks(tx, space, term)?.is_empty());
+    }
     let sql = "SELECT 1 FROM search_posting WHERE organisation = ?1 AND space = ?2 AND term = ?3 LIMIT 1";
     Ok(tx.first(sql, &[&(space as i64), &term], |_| Ok(()))?.is_some())
 }
@@ -163,6 +187,9 @@ pub fn postings_of(bytes: &[u8]) -> impl Iterator<Item = Posting> + '_ {
 
 /// How many items `space` has, and how many words they have in all.
 pub fn totals(tx: &TenantTx<'_>, space: Space) -> Result<(i64, i64)> {
+    if let Some(visible) = Visible::of(tx, space)? {
+        return Ok(visible.totals);
+    }
     let sql = "SELECT items, length FROM search_total WHERE organisation = ?1 AND space = ?2";
     Ok(tx.first(sql, &[&(space as i64)], |row| Ok((row.get(0)?, row.get(1)?)))?.unwrap_or((0, 0)))
 }

@@ -24,6 +24,7 @@ pub mod document;
 pub mod index;
 pub mod knowledge;
 pub mod lead;
+mod limit;
 mod limits;
 pub mod organisation;
 pub mod price;
@@ -41,7 +42,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, Row};
+use rusqlite::{CachedStatement, Connection, Row};
 
 use crate::error::Result;
 
@@ -199,7 +200,13 @@ pub struct SystemTx<'a> {
 impl<'a> SystemTx<'a> {
     /// The part of this transaction that is `tenant`'s.
     pub fn tenant(&self, tenant: Tenant) -> TenantTx<'a> {
-        TenantTx { connection: self.connection, tenant }
+        TenantTx { connection: self.connection, tenant, limit: None }
+    }
+
+    /// The same, as if the organisation had no chatbots but these, nor anything of others; `None` is no limit.
+    pub fn tenant_within(&self, tenant: Tenant, chatbots: Option<&[i64]>) -> TenantTx<'a> {
+        let limit = chatbots.map(|chatbots| Box::new(limit::Limit::to(chatbots)));
+        TenantTx { connection: self.connection, tenant, limit }
     }
 
     /// Runs `job` so that, when it fails, what it did is undone while the transaction goes on.
@@ -212,16 +219,22 @@ impl<'a> SystemTx<'a> {
 }
 
 /// A transaction on one organisation's data. Every statement has the organisation as its first parameter, `?1`;
-/// `parameters` are `?2` and so on.
+/// `parameters` are `?2` and so on. One that is limited to some chatbots runs each statement as [`limit`] has it.
 pub struct TenantTx<'a> {
     connection: &'a Connection,
     tenant: Tenant,
+    limit: Option<Box<limit::Limit>>,
 }
 
 impl TenantTx<'_> {
     /// Whose data this is.
     pub fn tenant(&self) -> Tenant {
         self.tenant
+    }
+
+    /// The chatbots that it is limited to, as a JSON array that ascends.
+    pub fn chatbots(&self) -> Option<&str> {
+        self.limit.as_ref().map(|limit| limit.chatbots.as_str())
     }
 
     /// Calls `each` with every row in turn.
@@ -241,9 +254,7 @@ impl TenantTx<'_> {
         parameters: &[&dyn ToSql],
         mut done: impl FnMut(&Row<'_>) -> Result<bool>,
     ) -> Result<()> {
-        debug_assert!(sql.contains("?1"), "a statement without its tenant: {sql}");
-        let mut statement = self.connection.prepare_cached(sql)?;
-        self.bind(&mut statement, parameters)?;
+        let mut statement = self.prepare(sql, parameters)?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
             if done(row)? {
@@ -275,9 +286,7 @@ impl TenantTx<'_> {
         parameters: &[&dyn ToSql],
         map: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        debug_assert!(sql.contains("?1"), "a statement without its tenant: {sql}");
-        let mut statement = self.connection.prepare_cached(sql)?;
-        self.bind(&mut statement, parameters)?;
+        let mut statement = self.prepare(sql, parameters)?;
         let mut rows = statement.raw_query();
         rows.next()?.map(map).transpose()
     }
@@ -289,10 +298,25 @@ impl TenantTx<'_> {
 
     /// Runs a statement that answers no rows; how many rows it changed.
     fn execute(&self, sql: &str, parameters: &[&dyn ToSql]) -> Result<usize> {
-        debug_assert!(sql.contains("?1"), "a statement without its tenant: {sql}");
-        let mut statement = self.connection.prepare_cached(sql)?;
-        self.bind(&mut statement, parameters)?;
-        Ok(statement.raw_execute()?)
+        match &self.limit {
+            None => Ok(self.prepare(sql, parameters)?.raw_execute()?),
+            Some(limit) => self.execute_within(&limit.statement(sql)?, parameters),
+        }
+    }
+
+    /// The same under a limit: each row that it changed must be of the chatbots.
+    fn execute_within(&self, limited: &limit::Statement, parameters: &[&dyn ToSql]) -> Result<usize> {
+        let mut statement = self.bound(&limited.sql, parameters)?;
+        let Some(table) = limited.changes else { return Ok(statement.raw_execute()?) };
+        let mut rows = statement.raw_query();
+        let mut changed = 0;
+        while let Some(row) = rows.next()? {
+            if !row.get::<_, Option<bool>>(0)?.unwrap_or(false) {
+                return Err(limit::beyond(table));
+            }
+            changed += 1;
+        }
+        Ok(changed)
     }
 
     /// The next id of `kind` in this organisation, from 1; never given out again.
@@ -302,11 +326,24 @@ impl TenantTx<'_> {
         self.number(sql, &[&kind])
     }
 
-    fn bind(&self, statement: &mut rusqlite::Statement<'_>, parameters: &[&dyn ToSql]) -> Result<()> {
+    /// The statement with its parameters, within the limit if there is one.
+    fn prepare(&self, sql: &str, parameters: &[&dyn ToSql]) -> Result<CachedStatement<'_>> {
+        debug_assert!(sql.contains("?1"), "a statement without its tenant: {sql}");
+        match &self.limit {
+            None => self.bound(sql, parameters),
+            Some(limit) => self.bound(&limit.statement(sql)?.sql, parameters),
+        }
+    }
+
+    fn bound(&self, sql: &str, parameters: &[&dyn ToSql]) -> Result<CachedStatement<'_>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
         statement.raw_bind_parameter(1, self.tenant.0)?;
         for (place, parameter) in parameters.iter().enumerate() {
             statement.raw_bind_parameter(place + 2, parameter)?;
         }
-        Ok(())
+        if let Some(limit) = &self.limit {
+            statement.raw_bind_parameter(limit::PLACE, &limit.chatbots)?;
+        }
+        Ok(statement)
     }
 }

@@ -1,5 +1,5 @@
-//! Cursors: where a list goes on, signed together with the tool, its filters and the organisation, so that a cursor
-//! means something only where it came from. They do not expire and may be used again.
+//! Cursors: where a list goes on, signed together with the tool, its filters, the organisation and the chatbots that the
+//! credential is limited to, so that a cursor means something only where it came from. They do not expire and may be used again.
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
@@ -55,11 +55,14 @@ impl Cx<'_> {
         serde_json::from_slice(payload).ok()
     }
 
-    /// The arguments that a cursor is bound to, in one order: all but the cursor and the size of the page.
+    /// The arguments that a cursor is bound to, in one order: all but the cursor and the size of the page. After them the
+    /// chatbots that the credential is limited to.
     fn filters(&self) -> String {
         let mut filters: Vec<(&String, &Value)> = self.arguments.as_object().into_iter().flatten().collect();
         filters.retain(|(name, _)| !matches!(name.as_str(), "cursor" | "limit"));
         filters.sort_by_key(|(name, _)| *name);
-        serde_json::to_string(&filters).unwrap_or_default()
+        let mut text = serde_json::to_string(&filters).unwrap_or_default();
+        text.push_str(self.tx.chatbots().unwrap_or_default());
+        text
     }
 }

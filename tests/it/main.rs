@@ -7,6 +7,7 @@ mod cli;
 mod http;
 mod import;
 mod isolation;
+mod limit;
 mod processes;
 mod properties;
 mod record;
