@@ -1,10 +1,14 @@
 //! Who is asking: a credential becomes a [`Grant`].
 
+pub mod accounts;
 pub mod api_key;
 mod grants;
+pub mod password;
 mod reach;
+pub mod roles;
 mod session;
 pub mod signed;
+pub mod throttle;
 
 use std::sync::Arc;
 

@@ -4,7 +4,8 @@
 //! about the domain, not about SQLite: another database could stand behind them.
 //!
 //! Who is asking is a type: a query on a tenant's data needs a [`TenantTx`], which needs a [`Tenant`], which only
-//! [`api_key::authenticate`] (from a credential) and [`organisation`] (for the operator's own commands) give out.
+//! credentials ([`api_key::authenticate`]), sign-in ([`user::memberships`]), links ([`invitation::find`]) and
+//! [`organisation`] (for the operator's own commands) give out.
 
 mod choice;
 mod filter;
@@ -16,12 +17,14 @@ mod writer;
 pub mod analytics;
 pub mod api_key;
 pub mod backup;
+pub mod browser_session;
 pub mod call_log;
 pub mod chatbot;
 pub mod conversation;
 pub mod dashboard;
 pub mod document;
 pub mod index;
+pub mod invitation;
 pub mod knowledge;
 pub mod lead;
 mod limit;
