@@ -7,18 +7,20 @@ mod shops;
 mod talks;
 mod topics;
 
+use data_encoding::BASE32_NOPAD;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::access::api_key;
-use crate::clock::{DAY, Time};
+use crate::access::{api_key, password};
+use crate::clock::{DAY, Time, random};
 use crate::error::{Error, Kind, Result};
 use crate::import::record::{self, Record};
 use crate::store::organisation::{self, Organisation, Plan};
+use crate::store::user::{self, Role};
 use crate::store::{Durability, Put, Store, SystemTx, TenantTx, chatbot, training_job};
 use shops::{SHOPS, Shop};
 
-/// Fresh keys of the demo. Serialised, they are a part of the line that `serve --json` prints.
+/// Fresh credentials of the demo. Serialised, they are a part of the line that `serve --json` prints.
 #[derive(Serialize)]
 pub struct Keys {
     /// Reads and changes the first organisation, which has no quota limits.
@@ -27,14 +29,35 @@ pub struct Keys {
     pub readonly_api_key: String,
     /// Reads and changes the second organisation, which is on the Free plan.
     pub free_api_key: String,
+    /// Who can sign in to the first organisation.
+    pub people: Vec<Person>,
 }
 
-/// Fills an empty database with the demo, or finds it there, and makes fresh keys; earlier ones stay valid. All of it
-/// is one transaction.
+/// Somebody who can sign in.
+#[derive(Serialize)]
+pub struct Person {
+    /// The address.
+    pub email: &'static str,
+    /// `owner` or `analyst`.
+    pub role: &'static str,
+    /// A fresh password.
+    pub password: String,
+}
+
+const PEOPLE: [(&str, &str, Role); 2] = [
+    ("owner@demo.example", "Olivia Owner", Role::Owner),
+    ("analyst@demo.example", "Andy Analyst", Role::Analyst),
+];
+
+/// Fills an empty database with the demo, or finds it there, and makes fresh keys and passwords; earlier keys, and
+/// browsers that are signed in, stay valid. All of it is one transaction.
 ///
 /// # Errors
 /// `Conflict` when the database holds other organisations.
 pub fn prepare(store: &Store, now: Time) -> Result<Keys> {
+    let people = PEOPLE.map(|(email, _, role)| Person { email, role: role.as_str(), password: password() });
+    let [owner, analyst] = &people;
+    let hashes = [password::hash(&owner.password)?, password::hash(&analyst.password)?];
     store.write(Durability::Disk, move |tx| {
         refuse_other_data(tx)?;
         let mut organisations = Vec::new();
@@ -48,12 +71,24 @@ pub fn prepare(store: &Store, now: Time) -> Result<Keys> {
             let organisation: &Organisation = &organisations[shop];
             Ok::<_, Error>(api_key::create(&tx.tenant(organisation.tenant), label, read_only, now)?.1)
         };
+        for ((email, name, role), hash) in PEOPLE.into_iter().zip(&hashes) {
+            let here = tx.tenant(organisations[0].tenant);
+            let person = user::add(&here, email, name, role, now)?.user;
+            user::put_password(tx, person, hash, now)?;
+            user::accept(&here, person, now)?;
+        }
         Ok(Keys {
             api_key: key(0, "demo", false)?,
             readonly_api_key: key(0, "demo, read-only", true)?,
             free_api_key: key(1, "demo, Free plan", false)?,
+            people: people.into(),
         })
     })
+}
+
+/// Twenty letters and digits: 100 bits.
+fn password() -> String {
+    BASE32_NOPAD.encode(&random::<13>()).to_lowercase().split_off(1)
 }
 
 /// Whether the demo has an organisation of that slug; no other may take it.
@@ -117,7 +152,7 @@ fn put(tx: &TenantTx<'_>, record: Value, at: Time) -> Result<Put> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::DAY;
+    use crate::access::password::Verdict;
 
     const NOW: Time = Time(1_795_334_400_000);
 
@@ -140,6 +175,16 @@ mod tests {
         assert_ne!(first.api_key, second.api_key);
         for key in [&first.api_key, &second.api_key, &first.free_api_key] {
             assert!(crate::access::authenticate(&store, key, NOW).unwrap().is_some());
+        }
+        for (earlier, person) in first.people.iter().zip(&second.people) {
+            let kept = store.peek(|tx| user::find(tx, person.email)).unwrap().unwrap();
+            let check = |given: &str, expected| {
+                assert_eq!(password::verify(kept.password.as_deref(), given).unwrap(), expected);
+            };
+            check(&person.password, Verdict::Right);
+            check(&earlier.password, Verdict::Wrong);
+            let role = store.peek(|tx| user::memberships(tx, kept.id)).unwrap()[0].role;
+            assert_eq!(role.as_str(), person.role);
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::demo::Keys;
+use crate::demo::{Keys, Person};
 
 /// Where the server is, and with which keys a demo can be asked. Serialised, it is the line that scripts read.
 #[derive(Serialize)]
@@ -33,12 +33,18 @@ impl Greeting {
             env!("CARGO_PKG_VERSION")
         );
         let key = match keys {
-            Some(Keys { api_key, readonly_api_key, free_api_key }) => {
+            Some(Keys { api_key, readonly_api_key, free_api_key, people }) => {
                 let _ = write!(
                     text,
                     "Keys of the demo, shown this once:\n\n  full access  {api_key}\n  read-only    \
                      {readonly_api_key}\n  Free plan    {free_api_key}\n\n"
                 );
+                let origin = url.trim_end_matches("mcp/");
+                let _ = write!(text, "Sign in at {origin}login, with passwords of this start:\n\n");
+                for Person { email, password, .. } in people {
+                    let _ = writeln!(text, "  {email:<22}{password}");
+                }
+                text.push('\n');
                 api_key
             }
             None => {
@@ -75,7 +81,13 @@ mod tests {
     use super::*;
 
     fn keys() -> Keys {
-        Keys { api_key: "cha_a".into(), readonly_api_key: "cha_r".into(), free_api_key: "cha_f".into() }
+        let people = vec![Person { email: "owner@demo.example", role: "owner", password: "secret".into() }];
+        Keys {
+            api_key: "cha_a".into(),
+            readonly_api_key: "cha_r".into(),
+            free_api_key: "cha_f".into(),
+            people,
+        }
     }
 
     #[test]
@@ -87,7 +99,7 @@ mod tests {
         let urls =
             r#""url":"http://127.0.0.1:8787/mcp/","readonly_url":"http://127.0.0.1:8787/mcp-readonly/""#;
         check(None, &format!("{{{urls}}}"));
-        let rest = r#""api_key":"cha_a","readonly_api_key":"cha_r","free_api_key":"cha_f""#;
+        let rest = r#""api_key":"cha_a","readonly_api_key":"cha_r","free_api_key":"cha_f","people":[{"email":"owner@demo.example","role":"owner","password":"secret"}]"#;
         check(Some(keys()), &format!("{{{urls},{rest}}}"));
     }
 
@@ -99,6 +111,8 @@ mod tests {
         check("full access  https://mcp.example.com/mcp/");
         check("read-only    https://mcp.example.com/mcp-readonly/");
         check("Free plan    cha_f");
+        check("Sign in at https://mcp.example.com/login, with passwords of this start:");
+        check("owner@demo.example    secret");
         check(
             "claude mcp add --transport http chaterimo https://mcp.example.com/mcp/ --header \"Authorization: Bearer cha_a\"",
         );

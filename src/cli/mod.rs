@@ -29,6 +29,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::clock::{Clock, Time};
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
+use crate::keyring::Keyring;
 use crate::store::{DATABASE_FILE, Store};
 pub use output::Output;
 
@@ -58,6 +59,16 @@ impl Context {
             )));
         }
         Store::open(folder)
+    }
+
+    /// The keyring of the data folder, made if it is not there.
+    fn keyring(&self) -> Result<Keyring> {
+        Keyring::open(&self.config.data_dir, self.clock.now())
+    }
+
+    /// The URL that people use for `path`, by public_url or else by listen.
+    fn public(&self, path: &str) -> String {
+        format!("{}{path}", self.config.public_origin(self.config.listen))
     }
 
     /// The database of the data folder, made if it is not there.
@@ -95,7 +106,7 @@ commands! {
     Import(import);
     /// Make, list, suspend and resume organisations
     Org(org);
-    /// Add, list and remove the members of an organisation
+    /// Invite, list and remove the members of an organisation
     User(user);
     /// Make, list and revoke API keys
     Key(key);

@@ -3,10 +3,12 @@
 use clap::Subcommand;
 
 use super::plan::{self, number};
-use super::{Context, state};
+use super::{Context, state, user};
 use crate::demo;
 use crate::error::{Error, Result};
+use crate::keyring::Keyring;
 use crate::store::organisation::{self, Organisation, Plan};
+use crate::store::user::Role;
 use crate::store::{Durability, SystemTx};
 
 /// `chaterimo org …`
@@ -28,6 +30,9 @@ enum Action {
         /// What it pays for: free, trial or paid
         #[arg(long, default_value = "free", value_parser = plan::parse)]
         plan: Plan,
+        /// The e-mail address of its first owner, for whom a link is printed
+        #[arg(long, value_name = "EMAIL")]
+        owner: Option<String>,
     },
     /// Change how an organisation's data is shown
     Set {
@@ -57,7 +62,7 @@ enum Action {
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         match self.action {
-            Action::Create { slug, name, plan } => create(context, slug, name, plan),
+            Action::Create { slug, name, plan, owner } => create(context, slug, name, plan, owner),
             Action::Set { slug, timezone, redact } => set(context, slug, timezone, redact),
             Action::List => list(context),
             Action::Suspend { slug } => set_suspended(context, slug, true),
@@ -90,7 +95,13 @@ pub(super) fn chosen(tx: &SystemTx<'_>, slug: Option<&str>) -> Result<Organisati
     }
 }
 
-fn create(context: &mut Context, slug: String, name: Option<String>, plan: Plan) -> Result<()> {
+fn create(
+    context: &mut Context,
+    slug: String,
+    name: Option<String>,
+    plan: Plan,
+    owner: Option<String>,
+) -> Result<()> {
     if demo::is_demo(&slug) {
         return Err(Error::invalid(format!("{slug:?} is a name that `serve --demo` uses: choose another.")));
     }
@@ -102,8 +113,25 @@ fn create(context: &mut Context, slug: String, name: Option<String>, plan: Plan)
              others will reach.",
         );
     }
-    let made = store.write(Durability::Disk, move |tx| organisation::create(tx, &slug, &name, plan, now))?;
-    context.out.line(format!("Made organisation {} ({}), plan {}.", made.slug, made.name, made.plan.as_str()))
+    let owner = owner.map(|email| context.keyring().map(|keyring| (email, keyring))).transpose()?;
+    let (made, link) = store.write(Durability::Disk, move |tx| {
+        let made = organisation::create(tx, &slug, &name, plan, now)?;
+        let here = tx.tenant(made.tenant);
+        let invite = |(email, keyring): (String, Keyring)| {
+            user::add_to(&here, &keyring, &email, None, Role::Owner, now)
+        };
+        let invited = owner.map(invite).transpose()?;
+        Ok((made, invited.and_then(|(_, link)| link)))
+    })?;
+    context.out.line(format!(
+        "Made organisation {} ({}), plan {}.",
+        made.slug,
+        made.name,
+        made.plan.as_str()
+    ))?;
+    let Some(link) = link else { return Ok(()) };
+    context.out.note("Its owner comes in by this link, which works once, for 7 days:");
+    context.out.line(context.public(&link))
 }
 
 fn set(context: &mut Context, slug: String, timezone: Option<String>, redact: Option<bool>) -> Result<()> {

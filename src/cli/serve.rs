@@ -79,6 +79,11 @@ async fn keep_house(app: Arc<App>, idle_days: u32, log_days: u32) {
             Ok(count) => tracing::info!(count, "idle sessions were forgotten"),
             Err(error) => tracing::warn!(?error, "idle sessions could not be forgotten"),
         }
+        match block_in_place(|| access::accounts::expire(&app.store, now)) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "ended sign-ins and links were forgotten"),
+            Err(error) => tracing::warn!(?error, "ended sign-ins and links could not be forgotten"),
+        }
         let oldest = now.plus(-i64::from(log_days) * DAY);
         match block_in_place(|| call_log::expire(&app.store, oldest)) {
             Ok(0) => {}

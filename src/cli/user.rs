@@ -1,11 +1,15 @@
-//! `chaterimo user`: who is a member of an organisation, and as what.
+//! `chaterimo user`: who is a member of an organisation, and as what. People come in by links that are printed here: no
+//! mail server is needed.
 
 use clap::Subcommand;
 
 use super::{Context, org};
-use crate::error::Result;
-use crate::store::Durability;
-use crate::store::user::{self, Role};
+use crate::access::accounts::{invitation_link, reset_link};
+use crate::clock::Time;
+use crate::error::{Error, Kind, Result};
+use crate::keyring::Keyring;
+use crate::store::user::{self, Member, Role};
+use crate::store::{Durability, TenantTx};
 
 /// `chaterimo user …`
 #[derive(clap::Args)]
@@ -16,7 +20,7 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a person a member, or give a member another role
+    /// Invite a person and print the link by which they come in, or give a member another role
     Add {
         /// The person's e-mail address
         email: String,
@@ -29,6 +33,19 @@ enum Action {
         /// The organisation [default: the only one]
         #[arg(long, value_name = "SLUG")]
         org: Option<String>,
+    },
+    /// Print a new link for a person who is invited; earlier links no longer work
+    Invite {
+        /// The person's e-mail address
+        email: String,
+        /// The organisation [default: the only one]
+        #[arg(long, value_name = "SLUG")]
+        org: Option<String>,
+    },
+    /// Print a link by which a person chooses a new password; it signs their browsers out and cuts their apps off
+    ResetPassword {
+        /// The person's e-mail address
+        email: String,
     },
     /// List the members
     List {
@@ -54,6 +71,8 @@ impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         match self.action {
             Action::Add { email, name, role, org } => add(context, email, name, role, org),
+            Action::Invite { email, org } => invite(context, email, org),
+            Action::ResetPassword { email } => reset_password(context, email),
             Action::List { org } => list(context, org.as_deref()),
             Action::Remove { email, org } => remove(context, email, org),
         }
@@ -67,30 +86,98 @@ fn add(
     role: Role,
     org: Option<String>,
 ) -> Result<()> {
-    let now = context.clock.now();
-    let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
-    let done = format!("{email} is {} of", role.as_str());
-    let organisation = context.open()?.write(Durability::Disk, move |tx| {
+    let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
+    let (organisation, member, link) = store.write(Durability::Disk, move |tx| {
         let organisation = org::chosen(tx, org.as_deref())?;
-        user::add(&tx.tenant(organisation.tenant), &email, &name, role, now)?;
-        Ok(organisation)
+        let (member, link) =
+            add_to(&tx.tenant(organisation.tenant), &keyring, &email, name.as_deref(), role, now)?;
+        Ok((organisation, member, link))
     })?;
-    context.out.line(format!("{done} {}.", organisation.slug))
+    let (email, role, slug) = (member.email, member.role.as_str(), organisation.slug);
+    match link {
+        None => context.out.line(format!("{email} is {role} of {slug}.")),
+        Some(link) => {
+            context
+                .out
+                .note(format!("{email} is invited to {slug} as {role}. The link works once, for 7 days:"));
+            context.out.line(context.public(&link))
+        }
+    }
+}
+
+/// Adds a person with their link, or gives a member who has come in the role.
+pub(super) fn add_to(
+    tx: &TenantTx<'_>,
+    keyring: &Keyring,
+    email: &str,
+    name: Option<&str>,
+    role: Role,
+    now: Time,
+) -> Result<(Member, Option<String>)> {
+    let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or_default());
+    let member = user::add(tx, email, name, role, now)?;
+    let open = member.accepted_at.is_none();
+    let link = open.then(|| invitation_link(tx, keyring, member.user, now)).transpose()?;
+    Ok((member, link))
+}
+
+fn invite(context: &mut Context, email: String, org: Option<String>) -> Result<()> {
+    let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
+    let link = store.write(Durability::Disk, move |tx| {
+        let tx = &tx.tenant(org::chosen(tx, org.as_deref())?.tenant);
+        let member = user::named(tx, &email)?;
+        if member.accepted_at.is_some() {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!(
+                    "{} has come in already: who forgot the password needs `chaterimo user reset-password`.",
+                    member.email
+                ),
+            ));
+        }
+        invitation_link(tx, &keyring, member.user, now)
+    })?;
+    context.out.note("The link works once, for 7 days:");
+    context.out.line(context.public(&link))
+}
+
+fn reset_password(context: &mut Context, email: String) -> Result<()> {
+    let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
+    let link = store.write(Durability::Disk, move |tx| {
+        let person = user::find(tx, &email)?.ok_or_else(|| {
+            Error::not_found(format!("There is nobody {email:?}; `chaterimo user list` shows who is."))
+        })?;
+        match user::memberships(tx, person.id)?.first() {
+            Some(member) => reset_link(&tx.tenant(member.tenant), &keyring, person.id, now),
+            None => Err(Error::new(
+                Kind::Conflict,
+                format!(
+                    "{} is a member of no organisation that is active: use `chaterimo user invite` or \
+                     `chaterimo org resume`.",
+                    person.email
+                ),
+            )),
+        }
+    })?;
+    context.out.note("The link works once, for a day:");
+    context.out.line(context.public(&link))
 }
 
 fn list(context: &mut Context, org: Option<&str>) -> Result<()> {
     let members = context.open()?.read(|tx| user::list(&tx.tenant(org::chosen(tx, org)?.tenant)))?;
-    let rows = members
-        .into_iter()
-        .map(|m| vec![m.email, m.name, m.role.as_str().to_owned(), m.created_at.to_string()]);
-    context.out.table(&["EMAIL", "NAME", "ROLE", "SINCE"], &rows.collect::<Vec<_>>())
+    let rows = members.into_iter().map(|m| {
+        let state = m.accepted_at.map_or_else(|| "invited".to_owned(), |at| format!("since {at}"));
+        vec![m.email, m.name, m.role.as_str().to_owned(), state, m.created_at.to_string()]
+    });
+    context.out.table(&["EMAIL", "NAME", "ROLE", "STATE", "INVITED"], &rows.collect::<Vec<_>>())
 }
 
 fn remove(context: &mut Context, email: String, org: Option<String>) -> Result<()> {
-    let done = format!("{email} is no member any more of");
+    let (now, done) = (context.clock.now(), format!("{email} is no member any more of"));
     let organisation = context.open()?.write(Durability::Disk, move |tx| {
         let organisation = org::chosen(tx, org.as_deref())?;
-        user::remove(&tx.tenant(organisation.tenant), &email)?;
+        let tx = &tx.tenant(organisation.tenant);
+        user::remove(tx, user::named(tx, &email)?.user, now)?;
         Ok(organisation)
     })?;
     context.out.line(format!("{done} {}.", organisation.slug))

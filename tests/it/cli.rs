@@ -195,15 +195,40 @@ fn keys_are_shown_once_and_revoked() {
 #[test]
 fn members_come_and_go() {
     let home = home_with_acme();
-    home.done("user add anna@example.com --role owner");
-    home.done("user add ben@example.com --name Ben");
-    assert_eq!(row(&home.done("user list"), "anna@example.com")[1..3], ["anna", "owner"]);
-    assert_eq!(row(&home.done("user list"), "ben@example.com")[1..3], ["Ben", "analyst"]);
-    home.refused("user remove anna@example.com", 1, "is the last owner");
+    let invited = |arguments: &str, path: &str| {
+        let ran = home.run(arguments);
+        let url = format!("http://127.0.0.1:8787/{path}/min_");
+        assert!(ran.code == 0 && ran.out.starts_with(&url) && ran.out.lines().count() == 1, "{}", ran.out);
+        assert!(ran.err.contains("works once"), "{}", ran.err);
+        ran.out
+    };
+    let first = invited("user add Anna@example.com --role owner", "invitation");
+    assert_ne!(invited("user invite anna@example.com", "invitation"), first);
+    invited("user add ben@example.com --name Ben", "invitation");
+    assert_eq!(row(&home.done("user list"), "anna@example.com")[1..4], ["anna", "owner", "invited"]);
+    assert_eq!(row(&home.done("user list"), "ben@example.com")[1..4], ["ben", "analyst", "invited"]);
     home.refused("user remove carl@example.com", 1, "There is no member");
+    home.refused("user invite carl@example.com", 1, "There is no member");
+    home.refused("user reset-password carl@example.com", 1, "There is nobody");
+    home.refused("user reset-password ben@example.com", 1, "use `chaterimo user invite`");
     home.refused("user add nobody", 2, "is no e-mail address");
     home.done("user remove ben@example.com");
     assert!(!home.done("user list").contains("ben@"));
+}
+
+#[test]
+fn one_command_sets_up_the_first_owner() {
+    let home = Home::new();
+    let ran = home.run_with(
+        &[("CHATERIMO_PUBLIC_URL", "https://mcp.example.com")],
+        &["org", "create", "acme", "--owner", "anna@example.com"],
+    );
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert_eq!((ran.code, lines[0]), (0, "Made organisation acme (acme), plan free."), "{}", ran.err);
+    assert!(lines[1].starts_with("https://mcp.example.com/invitation/min_"), "{}", ran.out);
+    assert_eq!(row(&home.done("user list"), "anna@example.com")[2..4], ["owner", "invited"]);
+    home.refused("org create beta --owner anna", 2, "is no e-mail address");
+    assert!(!home.done("org list").contains("beta"), "nothing was made");
 }
 
 #[test]
