@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use sources::{Environment, Flags, Origin};
-pub use values::{LogFormat, Network, PublicUrl, Secret};
+pub use values::{ClientDocuments, LogFormat, Network, PublicUrl, Secret};
 
 use crate::error::{Error, Result};
 use values::{flag, list, number, optional, path, text};
@@ -127,6 +127,16 @@ settings! {
     session_idle_days: u32 = "30", Serving, |t| number(t, 1, 3_650);
     /// Days that the log of calls goes back; what is older is deleted.
     log_days: u32 = "400", Serving, |t| number(t, 1, 36_500);
+    /// Whether apps may register themselves (RFC 7591); without it they need a client document or the operator.
+    registration: bool = "true", Serving, flag;
+    /// Apps that describe themselves in a document at a URL: fetch takes any, known only those that come with the program or lie in client_documents_dir, off none.
+    client_documents: ClientDocuments = "fetch", Serving, ClientDocuments::parse;
+    /// A folder of client documents (*.json) that the server knows without fetching them.
+    client_documents_dir: Option<PathBuf> = "", Serving, |t| optional(t, path);
+    /// A PEM file of one more certificate authority that the servers of client documents may have.
+    client_documents_ca_file: Option<PathBuf> = "", Serving, |t| optional(t, path);
+    /// For development: fetch client documents from this machine too. Needs a server that only this machine reaches.
+    client_documents_loopback: bool = "false", Serving, flag;
     /// Connections open at a time.
     max_connections: u32 = "10000", Serving, |t| number(t, 1, 1_000_000);
     /// Connections open at a time from one address.
@@ -189,6 +199,7 @@ impl Config {
     /// `Kind::Config`, with the settings to change.
     pub fn check_serving(&self, demo: bool) -> Result<()> {
         self.check_tls()?;
+        self.check_client_documents()?;
         if self.is_loopback() {
             return self.check_public_scheme();
         }
@@ -222,6 +233,18 @@ impl Config {
         let origin = self.origin_of(set);
         Err(Error::config(format!(
             "{set} is set (from {origin}) but {missing} is not: TLS needs both files."
+        )))
+    }
+
+    fn check_client_documents(&self) -> Result<()> {
+        let near = self.is_loopback() && self.public_url.as_ref().is_none_or(PublicUrl::is_loopback);
+        if near || !self.client_documents_loopback {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "client_documents_loopback is set (from {}), but others reach this server: with it they could have requests \
+             sent to this machine. Leave it out, or set listen and public_url to 127.0.0.1 or localhost.",
+            self.origin_of("client_documents_loopback")
         )))
     }
 

@@ -170,6 +170,28 @@ impl LogFormat {
     }
 }
 
+/// How far apps are let in that name themselves by the URL of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientDocuments {
+    /// Any: a document that is not known is fetched from the app's own server.
+    Fetch,
+    /// Those whose documents come with the program or lie in the operator's folder; nothing is fetched.
+    Known,
+    /// None.
+    Off,
+}
+
+impl ClientDocuments {
+    pub(super) fn parse(text: &str) -> Parsed<ClientDocuments> {
+        match text {
+            "fetch" => Ok(ClientDocuments::Fetch),
+            "known" => Ok(ClientDocuments::Known),
+            "off" => Ok(ClientDocuments::Off),
+            _ => Err("fetch, known or off".to_owned()),
+        }
+    }
+}
+
 /// A text that is neither shown nor logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -3,8 +3,16 @@
 //! Everything here is a function of the store, the keyring and the time; `http/oauth` reads requests and writes what
 //! comes of them.
 
+mod buckets;
 pub mod client;
+pub mod document;
 pub mod fault;
+mod json;
+pub mod metadata;
+pub mod redirect;
+pub mod registration;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 
@@ -13,7 +21,9 @@ use crate::keyring::Keyring;
 use crate::store::Store;
 
 pub use client::{AuthMethod, Client, ClientKind};
+pub use document::Documents;
 pub use fault::Fault;
+pub use metadata::Metadata;
 
 /// The authorization server of one site.
 pub struct Server {
@@ -27,6 +37,11 @@ pub struct Server {
     pub issuer: String,
     /// How it is set up.
     pub settings: Settings,
+    /// What it publishes about itself.
+    pub metadata: Metadata,
+    /// Where it knows clients from that have a document about themselves.
+    documents: Arc<Documents>,
+    registrations: registration::Limits,
 }
 
 /// What the operator may change.
@@ -38,4 +53,22 @@ pub struct Settings {
     pub refresh_idle_days: u32,
     /// Days after which what was granted ends, however often it is refreshed.
     pub grant_days: u32,
+    /// Whether apps may register themselves.
+    pub registration: bool,
+}
+
+impl Server {
+    /// The authorization server that calls itself `issuer`.
+    pub fn new(
+        store: Arc<Store>,
+        keyring: Arc<Keyring>,
+        clock: Clock,
+        issuer: String,
+        settings: Settings,
+        documents: Arc<Documents>,
+    ) -> Server {
+        let metadata = Metadata::new(&issuer, settings.registration, documents.are_accepted());
+        let registrations = registration::Limits::default();
+        Server { store, keyring, clock, issuer, settings, metadata, documents, registrations }
+    }
 }

@@ -29,6 +29,7 @@ pub mod knowledge;
 pub mod lead;
 mod limit;
 mod limits;
+pub mod oauth_client;
 pub mod organisation;
 pub mod price;
 pub mod product;
