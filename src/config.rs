@@ -123,6 +123,8 @@ settings! {
     insecure_http: bool = "false", Serving, flag;
     /// Offer the 12 reading tools only, whatever a credential allows.
     read_only: bool = "false", Serving, flag;
+    /// Answer tokenized URLs, for clients that can send no header; each organisation must allow its own as well.
+    tokenized_urls: bool = "false", Serving, flag;
     /// Days after which a session nobody used is forgotten.
     session_idle_days: u32 = "30", Serving, |t| number(t, 1, 3_650);
     /// Days that the log of calls goes back; what is older is deleted.

@@ -9,6 +9,7 @@ pub mod roles;
 mod session;
 pub mod signed;
 pub mod throttle;
+pub mod tokenized_url;
 
 use std::sync::Arc;
 

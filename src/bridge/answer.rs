@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, LOCATION};
 use hyper::http::response::Parts;
-use hyper::{Response, StatusCode, Uri};
+use hyper::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -37,7 +37,7 @@ impl Messages {
     /// # Errors
     /// When it is no answer of an MCP server: `Unauthorized` or `Forbidden` when nobody is let in, `Unavailable`
     /// otherwise. The text is for the model and the operator both.
-    pub(super) async fn open(answer: Response<Body>, url: &Uri, has_key: bool) -> Result<Messages> {
+    pub(super) async fn open(answer: Response<Body>, url: &str, has_key: bool) -> Result<Messages> {
         let (head, body) = answer.into_parts();
         let lets_in = !matches!(head.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         if media_type(&head) == "text/event-stream" && head.status.is_success() {
@@ -155,7 +155,7 @@ pub(super) fn one_line(message: Bytes) -> Bytes {
 }
 
 /// Why `answer` is no answer of an MCP server, and what to do.
-fn not_mcp(head: &Parts, body: &[u8], url: &Uri, has_key: bool) -> Error {
+fn not_mcp(head: &Parts, body: &[u8], url: &str, has_key: bool) -> Error {
     let status = head.status;
     let code = status.as_u16();
     let (kind, text) = match status {

@@ -75,7 +75,7 @@ impl Bridge {
 
     /// Sends `initialize`: the session it opened, unless the server refused, and what the server answered.
     async fn open_session(&self, initialize: &Outbound) -> Result<(Option<Session>, Vec<Bytes>)> {
-        let slow = || Error::new(Kind::Unavailable, format!("{} does not end its handshake.", self.url));
+        let slow = || Error::new(Kind::Unavailable, format!("{} does not end its handshake.", self.shown));
         tokio::time::timeout(PATIENCE, self.ask_for_session(initialize)).await.unwrap_or_else(|_| Err(slow()))
     }
 
@@ -98,7 +98,7 @@ impl Bridge {
                 return Ok((session, heard));
             }
         }
-        Err(Error::new(Kind::Unavailable, format!("{} did not answer the handshake.", self.url)))
+        Err(Error::new(Kind::Unavailable, format!("{} did not answer the handshake.", self.shown)))
     }
 
     /// Opens a session anew after the server forgot `lost`, with the same handshake. Whoever comes second finds it done.
@@ -112,7 +112,8 @@ impl Bridge {
         }
         let (session, _) = self.open_session(&lost.initialize).await?;
         let session = session.filter(|session| session.revision == lost.revision).ok_or_else(|| {
-            let text = format!("{} forgot the session and opens no other like it. Connect again.", self.url);
+            let text =
+                format!("{} forgot the session and opens no other like it. Connect again.", self.shown);
             Error::new(Kind::Unavailable, text)
         })?;
         let initialized = Outbound::notification(Bytes::from_static(INITIALIZED));

@@ -91,6 +91,8 @@ async fn write(mut messages: mpsc::Receiver<Bytes>, mut output: impl AsyncWrite 
 struct Bridge {
     client: Client,
     url: Uri,
+    /// The URL as it may be said: the model reads what goes wrong.
+    shown: String,
     authorization: Option<HeaderValue>,
     /// Messages for stdout, each without a newline.
     out: mpsc::Sender<Bytes>,
@@ -99,6 +101,12 @@ struct Bridge {
     legacy: legacy::State,
     /// What was said last on stderr, so that it is not said again.
     told: Mutex<String>,
+}
+
+/// `url` without the token of a tokenized URL.
+fn without_token(url: &str) -> String {
+    let part = |part: &str| if part.starts_with("chu_") { "chu_…".to_owned() } else { part.to_owned() };
+    url.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 struct InFlight {
@@ -112,8 +120,8 @@ struct InFlight {
 
 impl Bridge {
     fn new(options: Options, out: mpsc::Sender<Bytes>) -> Result<Bridge> {
-        let wrong =
-            format!("{:?} is no URL of an MCP server, such as https://chat.example.com/mcp/.", options.url);
+        let shown = without_token(&options.url);
+        let wrong = format!("{shown:?} is no URL of an MCP server, such as https://chat.example.com/mcp/.");
         let url: Uri = options.url.parse().map_err(|e| Error::invalid(&*wrong).because(e))?;
         if !matches!(url.scheme_str(), Some("http" | "https")) {
             return Err(Error::invalid(wrong));
@@ -121,6 +129,7 @@ impl Bridge {
         Ok(Bridge {
             client: Client::new(client::Options { ca_file: options.ca_file, ..client::Options::default() })?,
             url,
+            shown,
             authorization: options.api_key.as_deref().map(bearer).transpose()?,
             out,
             in_flight: Mutex::default(),

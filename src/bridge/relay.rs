@@ -108,11 +108,11 @@ impl Bridge {
     }
 
     pub(super) async fn open(&self, answer: Response<Body>) -> Result<Messages> {
-        Messages::open(answer, &self.url, self.authorization.is_some()).await
+        Messages::open(answer, &self.shown, self.authorization.is_some()).await
     }
 
     fn cut_short(&self) -> Error {
-        let text = format!("{} ended its answer before it was complete. Try again.", self.url);
+        let text = format!("{} ended its answer before it was complete. Try again.", self.shown);
         Error::new(Kind::Unavailable, text)
     }
 }

@@ -393,3 +393,11 @@ async fn wrong_options_are_told_at_once() {
     check("not a url", "cha_x", Kind::Invalid).await;
     check("https://chat.example.com/mcp", "cha\u{1}x", Kind::Config).await;
 }
+
+#[test]
+fn a_token_in_the_url_is_not_said() {
+    let check = |url: &str, expected: &str| assert_eq!(without_token(url), expected);
+    check("https://a.example/mcp/t/chu_1_x_y/", "https://a.example/mcp/t/chu_…/");
+    check("https://a.example/mcp/t/chu_1_x_y", "https://a.example/mcp/t/chu_…");
+    check("https://a.example/mcp/", "https://a.example/mcp/");
+}

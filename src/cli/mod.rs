@@ -20,6 +20,7 @@ mod record;
 mod restore;
 mod serve;
 mod stdio;
+mod url;
 mod user;
 
 use std::process::ExitCode;
@@ -110,6 +111,8 @@ commands! {
     User(user);
     /// Make, list and revoke API keys
     Key(key);
+    /// Make, list and revoke tokenized URLs, for clients that can send no header
+    Url(url);
     /// Set how much an organisation may call
     Plan(plan);
     /// Save the database to a file, while servers go on

@@ -1,6 +1,7 @@
 //! `chaterimo org`: the organisations, which are the tenants.
 
 use clap::Subcommand;
+use clap::builder::BoolishValueParser;
 
 use super::plan::{self, number};
 use super::{Context, state, user};
@@ -44,6 +45,9 @@ enum Action {
         /// Whether e-mail addresses and phone numbers in visitors' texts are masked
         #[arg(long, value_name = "true|false")]
         redact: Option<bool>,
+        /// Whether its tokenized URLs are answered (see `chaterimo url`), where the server answers any
+        #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new())]
+        tokenized_urls: Option<bool>,
     },
     /// List the organisations
     List,
@@ -63,7 +67,9 @@ impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         match self.action {
             Action::Create { slug, name, plan, owner } => create(context, slug, name, plan, owner),
-            Action::Set { slug, timezone, redact } => set(context, slug, timezone, redact),
+            Action::Set { slug, timezone, redact, tokenized_urls } => {
+                set(context, slug, Switches { timezone, redact, tokenized_urls })
+            }
             Action::List => list(context),
             Action::Suspend { slug } => set_suspended(context, slug, true),
             Action::Resume { slug } => set_suspended(context, slug, false),
@@ -134,19 +140,31 @@ fn create(
     context.out.line(context.public(&link))
 }
 
-fn set(context: &mut Context, slug: String, timezone: Option<String>, redact: Option<bool>) -> Result<()> {
-    if timezone.is_none() && redact.is_none() {
-        return Err(Error::invalid("Say what to change: --timezone, --redact, or both."));
+/// What to change of an organisation.
+struct Switches {
+    timezone: Option<String>,
+    redact: Option<bool>,
+    tokenized_urls: Option<bool>,
+}
+
+fn set(context: &mut Context, slug: String, switches: Switches) -> Result<()> {
+    let Switches { timezone, redact, tokenized_urls } = switches;
+    if timezone.is_none() && redact.is_none() && tokenized_urls.is_none() {
+        return Err(Error::invalid(
+            "Say what to change: --timezone, --redact, --tokenized-urls, or several.",
+        ));
     }
     let changed = context.open()?.write(Durability::Disk, move |tx| {
         let tenant = organisation::named(tx, &slug)?.tenant;
         timezone.map_or(Ok(()), |timezone| organisation::set_timezone(tx, tenant, &timezone))?;
         redact.map_or(Ok(()), |redact| organisation::set_redact(tx, tenant, redact))?;
+        tokenized_urls.map_or(Ok(()), |on| organisation::set_tokenized_urls(tx, tenant, on))?;
         organisation::named(tx, &slug)
     })?;
     let masked = if changed.redact { "masked" } else { "shown" };
+    let urls = if changed.tokenized_urls { "on" } else { "off" };
     context.out.line(format!(
-        "Organisation {}: days of {}, visitors' addresses and numbers are {masked}.",
+        "Organisation {}: days of {}, visitors' addresses and numbers are {masked}, tokenized URLs are {urls}.",
         changed.slug, changed.timezone
     ))
 }

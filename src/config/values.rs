@@ -127,7 +127,11 @@ pub struct Network {
 }
 
 impl Network {
-    pub(super) fn parse(text: &str) -> Parsed<Network> {
+    /// The network that `text` writes.
+    ///
+    /// # Errors
+    /// What is wanted instead: the end of the sentence "… is wanted".
+    pub fn parse(text: &str) -> Result<Network, String> {
         let wanted = || "an address or network such as 10.0.0.5 or 10.0.0.0/8".to_owned();
         let (address, bits) =
             text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
@@ -148,6 +152,12 @@ impl Network {
         };
         let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
         own & mask == other & mask
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
     }
 }
 

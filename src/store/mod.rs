@@ -37,6 +37,7 @@ pub mod quota;
 pub mod sales_rule;
 pub mod session;
 pub mod ticket;
+pub mod tokenized_url;
 pub mod training_job;
 mod transcript;
 pub mod user;

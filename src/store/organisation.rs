@@ -85,6 +85,8 @@ pub struct Organisation {
     pub limits: Limits,
     /// Whether e-mail addresses and phone numbers in visitors' texts are masked.
     pub redact: bool,
+    /// Whether its tokenized URLs are answered, where the server answers any.
+    pub tokenized_urls: bool,
     /// The IANA time zone its days are counted in.
     pub timezone: String,
     /// When it came to be.
@@ -93,8 +95,8 @@ pub struct Organisation {
     pub suspended_at: Option<Time>,
 }
 
-const COLUMNS: &str =
-    "id, slug, name, plan, per_minute, per_day, redact, timezone, created_at, suspended_at FROM organisation";
+const COLUMNS: &str = "id, slug, name, plan, per_minute, per_day, redact, timezone, created_at, suspended_at, tokenized_urls \
+     FROM organisation";
 
 /// Makes an organisation on `plan`.
 ///
@@ -210,6 +212,13 @@ pub fn set_redact(tx: &SystemTx<'_>, tenant: Tenant, redact: bool) -> Result<()>
     Ok(())
 }
 
+/// Turns tokenized URLs on or off; those that are there stay, and are answered again when they are turned on again.
+pub fn set_tokenized_urls(tx: &SystemTx<'_>, tenant: Tenant, on: bool) -> Result<()> {
+    tx.connection
+        .execute("UPDATE organisation SET tokenized_urls = ?2 WHERE id = ?1", params![tenant.0, on])?;
+    Ok(())
+}
+
 fn organisation(row: &Row<'_>) -> rusqlite::Result<Organisation> {
     let plan = Plan::parse(row.get_ref(3)?.as_str()?).unwrap_or(Plan::Free);
     Ok(Organisation {
@@ -219,6 +228,7 @@ fn organisation(row: &Row<'_>) -> rusqlite::Result<Organisation> {
         plan,
         limits: Limits::of(plan, row.get(4)?, row.get(5)?),
         redact: row.get(6)?,
+        tokenized_urls: row.get(10)?,
         timezone: row.get(7)?,
         created_at: Time(row.get(8)?),
         suspended_at: row.get::<_, Option<i64>>(9)?.map(Time),

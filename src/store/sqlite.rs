@@ -31,6 +31,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0006_transcript_words.sql")),
     M::up(include_str!("../../migrations/0007_accounts.sql")),
     M::up(include_str!("../../migrations/0008_oauth.sql")),
+    M::up(include_str!("../../migrations/0009_tokenized_urls.sql")),
 ];
 
 /// The version of the schema that this build knows: how many migrations there are.

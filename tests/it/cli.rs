@@ -193,6 +193,37 @@ fn keys_are_shown_once_and_revoked() {
 }
 
 #[test]
+fn tokenized_urls_are_shown_once_and_revoked() {
+    let home = Home::new();
+    home.done("org create acme");
+    let made = home.run("url create --label editor --from 192.0.2.0/24,2001:db8::1 --days 7");
+    assert_eq!(made.code, 0, "{}", made.err);
+    let token = made.out.strip_prefix("http://127.0.0.1:8787/mcp-readonly/t/chu_").unwrap();
+    assert!(token.ends_with("/\n") && made.out.lines().count() == 1, "{}", made.out);
+    for said in
+        ["org set acme --tokenized-urls on", "tokenized_urls is true", "URL 1 of acme (read-only, 7 days)"]
+    {
+        assert!(made.err.contains(said), "{}", made.err);
+    }
+    assert!(!made.err.contains("chu_"));
+    assert!(home.done("org set acme --tokenized-urls on").contains("tokenized URLs are on"));
+    let full = home.run_with(
+        &[("CHATERIMO_TOKENIZED_URLS", "true"), ("CHATERIMO_PUBLIC_URL", "https://a.example")],
+        &["url", "create", "--full"],
+    );
+    assert!(full.out.starts_with("https://a.example/mcp/t/chu_"), "{}", full.out);
+    assert_eq!(full.err.lines().count(), 1, "{}", full.err);
+    home.done("url revoke 2");
+    let list = home.done("url list");
+    assert_eq!(row(&list, "1")[1..5], ["read-only", "editor", "active", "192.0.2.0/24,2001:db8::1/128"]);
+    assert!(row(&list, "2")[3].starts_with("revoked "), "{list}");
+    assert!(!list.contains("chu_"));
+    home.refused("url revoke 2", 1, "There is no valid URL 2");
+    assert_eq!(home.run("url create --days 367").code, 2);
+    assert_eq!(home.run("url create --from nonsense").code, 2);
+}
+
+#[test]
 fn members_come_and_go() {
     let home = home_with_acme();
     let invited = |arguments: &str, path: &str| {

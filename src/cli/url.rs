@@ -1,0 +1,136 @@
+//! `chaterimo url`: tokenized URLs. A URL is shown when it is made, and never again.
+
+use clap::Subcommand;
+
+use super::{Context, org, state};
+use crate::access::tokenized_url;
+use crate::clock::Time;
+use crate::config::Network;
+use crate::error::Result;
+use crate::store::Durability;
+use crate::store::organisation::Organisation;
+use crate::store::tokenized_url::{TokenizedUrl, list, revoke};
+
+/// `chaterimo url …`
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a URL that needs no key beside it and print it, alone on stdout; it cannot be shown again
+    Create {
+        /// What the URL is for, such as "Anna's editor"
+        #[arg(long, default_value = "made on the command line")]
+        label: String,
+        /// The URL can change things too, not only read
+        #[arg(long)]
+        full: bool,
+        /// Days after which it stands for nothing, 366 at most
+        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=366))]
+        days: u32,
+        /// Addresses or networks it may be used from, separated by commas [default: everywhere]
+        #[arg(long, value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
+        from: Vec<Network>,
+        /// The organisation [default: the only one]
+        #[arg(long, value_name = "SLUG")]
+        org: Option<String>,
+    },
+    /// List the URLs, revoked and expired ones too
+    List {
+        /// The organisation [default: the only one]
+        #[arg(long, value_name = "SLUG")]
+        org: Option<String>,
+    },
+    /// Refuse a URL from now on
+    Revoke {
+        /// The URL's number, as `chaterimo url list` shows it
+        id: i64,
+        /// The organisation [default: the only one]
+        #[arg(long, value_name = "SLUG")]
+        org: Option<String>,
+    },
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    Network::parse(text).map_err(|wanted| format!("{wanted} is wanted"))
+}
+
+impl Args {
+    pub(super) fn run(self, context: &mut Context) -> Result<()> {
+        match self.action {
+            Action::Create { label, full, days, from, org } => {
+                create(context, (label, !full, from), days, org)
+            }
+            Action::List { org } => show(context, org.as_deref()),
+            Action::Revoke { id, org } => end(context, id, org),
+        }
+    }
+}
+
+fn create(
+    context: &mut Context,
+    what: (String, bool, Vec<Network>),
+    days: u32,
+    org: Option<String>,
+) -> Result<()> {
+    let (store, now, read_only) = (context.open()?, context.clock.now(), what.1);
+    let keyring = context.keyring()?;
+    let (organisation, (id, token)) = store.write(Durability::Disk, move |tx| {
+        let organisation = org::chosen(tx, org.as_deref())?;
+        let made = tokenized_url::create(&tx.tenant(organisation.tenant), &keyring, what, days, now)?;
+        Ok((organisation, made))
+    })?;
+    warn(context, &organisation);
+    let (reach, endpoint) = if read_only { ("read-only", "mcp-readonly") } else { ("full", "mcp") };
+    context.out.note(format!(
+        "URL {id} of {} ({reach}, {days} days). Whoever has it is let in; it is shown this once:",
+        organisation.slug
+    ));
+    let origin = context.config.public_origin(context.config.listen);
+    context.out.line(format!("{origin}/{endpoint}/t/{token}/"))
+}
+
+/// Says what must be turned on before the URL is answered, as far as it can be known here.
+fn warn(context: &Context, organisation: &Organisation) {
+    if !organisation.tokenized_urls {
+        context.out.note(format!(
+            "Tokenized URLs of {} are off: turn them on with `chaterimo org set {0} --tokenized-urls on`.",
+            organisation.slug
+        ));
+    }
+    if !context.config.tokenized_urls {
+        context.out.note("The server answers none unless its setting tokenized_urls is true.");
+    }
+}
+
+fn show(context: &mut Context, org: Option<&str>) -> Result<()> {
+    let now = context.clock.now();
+    let urls = context.open()?.read(|tx| list(&tx.tenant(org::chosen(tx, org)?.tenant)))?;
+    let rows: Vec<Vec<String>> = urls.into_iter().map(|url| row(url, now)).collect();
+    context.out.table(&["URL", "REACH", "LABEL", "STATE", "FROM", "LAST USED", "EXPIRES"], &rows)
+}
+
+fn row(url: TokenizedUrl, now: Time) -> Vec<String> {
+    let reach = if url.read_only { "read-only" } else { "full" };
+    let used = url.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+    let from: Vec<String> = url.networks.iter().map(Network::to_string).collect();
+    let from = if from.is_empty() { "everywhere".to_owned() } else { from.join(",") };
+    let state = match url.revoked_at {
+        None if url.expires_at <= now => "expired".to_owned(),
+        revoked_at => state("revoked", revoked_at),
+    };
+    vec![url.id.to_string(), reach.to_owned(), url.label, state, from, used, url.expires_at.to_string()]
+}
+
+fn end(context: &mut Context, id: i64, org: Option<String>) -> Result<()> {
+    let now = context.clock.now();
+    let organisation = context.open()?.write(Durability::Disk, move |tx| {
+        let organisation = org::chosen(tx, org.as_deref())?;
+        revoke(&tx.tenant(organisation.tenant), id, now)?;
+        Ok(organisation)
+    })?;
+    context.out.line(format!("URL {id} of {} is revoked.", organisation.slug))
+}
