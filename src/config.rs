@@ -127,6 +127,12 @@ settings! {
     tokenized_urls: bool = "false", Serving, flag;
     /// Days after which a session nobody used is forgotten.
     session_idle_days: u32 = "30", Serving, |t| number(t, 1, 3_650);
+    /// Seconds that an access token of OAuth lives; clients refresh it by themselves.
+    access_token_seconds: u32 = "3600", Serving, |t| number(t, 300, 86_400);
+    /// Days after which an app that was not used must be authorized again.
+    refresh_idle_days: u32 = "30", Serving, |t| number(t, 1, 365);
+    /// Days after which an app must be authorized again, however much it is used.
+    grant_days: u32 = "180", Serving, |t| number(t, 1, 3_650);
     /// Days that the log of calls goes back; what is older is deleted.
     log_days: u32 = "400", Serving, |t| number(t, 1, 36_500);
     /// Whether apps may register themselves (RFC 7591); without it they need a client document or the operator.

@@ -10,6 +10,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
+use super::respond::Refusal;
 use crate::clock;
 
 /// The limits of the server. Each is a number that an operator may change; the defaults suit one small machine.
@@ -87,9 +88,9 @@ pub(super) enum BodyFault {
     Broken,
 }
 
-/// The whole body. One that has come already, as nearly all have, is taken without a copy and without a timer.
-pub(super) async fn read_body(mut body: Incoming, limits: &Limits) -> Result<Bytes, BodyFault> {
-    if body.size_hint().lower() > limits.body_bytes as u64 {
+/// The whole body, of `most` bytes at most. One that has come already, as nearly all have, is taken without a copy and without a timer.
+pub(super) async fn read_body(mut body: Incoming, limits: &Limits, most: usize) -> Result<Bytes, BodyFault> {
+    if body.size_hint().lower() > most as u64 {
         return Err(BodyFault::TooLarge);
     }
     match poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await {
@@ -97,17 +98,41 @@ pub(super) async fn read_body(mut body: Incoming, limits: &Limits) -> Result<Byt
         Poll::Ready(Some(Err(_))) => Err(BodyFault::Broken),
         Poll::Ready(Some(Ok(frame))) => {
             let bytes = frame.into_data().unwrap_or_default();
-            if body.is_end_stream() { Ok(bytes) } else { read_slowly(body, bytes, limits).await }
+            if body.is_end_stream() { Ok(bytes) } else { read_slowly(body, bytes, limits, most).await }
         }
-        Poll::Pending => read_slowly(body, Bytes::new(), limits).await,
+        Poll::Pending => read_slowly(body, Bytes::new(), limits, most).await,
     }
 }
 
-async fn read_slowly(mut body: Incoming, first: Bytes, limits: &Limits) -> Result<Bytes, BodyFault> {
+impl BodyFault {
+    /// The refusal that says so.
+    pub(super) fn refusal(self, most: usize) -> Refusal {
+        match self {
+            BodyFault::TooLarge => Refusal::closing(
+                413,
+                "body_too_large",
+                format!("The body is larger than {most} bytes; send less at a time."),
+            ),
+            BodyFault::TooSlow => {
+                Refusal::closing(408, "body_too_slow", "The body came too slowly; send it again.")
+            }
+            BodyFault::Broken => {
+                Refusal::closing(400, "body_broken", "The body ended early or is malformed.")
+            }
+        }
+    }
+}
+
+async fn read_slowly(
+    mut body: Incoming,
+    first: Bytes,
+    limits: &Limits,
+    most: usize,
+) -> Result<Bytes, BodyFault> {
     let start = Instant::from_std(clock::instant());
     let mut whole = BytesMut::from(first);
     loop {
-        if whole.len() > limits.body_bytes {
+        if whole.len() > most {
             return Err(BodyFault::TooLarge);
         }
         let earned = Duration::from_millis(whole.len() as u64 * 1_000 / u64::from(limits.body_rate.max(1)));

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::Site;
 use super::connection::Pulse;
 use super::credential;
-use super::limits::{BodyFault, read_body};
+use super::limits::read_body;
 use super::request::{check_accept, check_content};
 use super::respond::{self, Answer, Refusal};
 use super::stream::Stream;
@@ -50,7 +50,9 @@ impl Exchange<'_> {
     pub(super) async fn send(&self, body: HttpBody) -> Result<Answer, Refusal> {
         check_content(self.headers)?;
         check_accept(self.headers, &["application/json", "text/event-stream"])?;
-        let bytes = read_body(body, &self.site.options.limits).await.map_err(|fault| self.unread(fault))?;
+        let limits = &self.site.options.limits;
+        let read = read_body(body, limits, limits.body_bytes).await;
+        let bytes = read.map_err(|fault| fault.refusal(limits.body_bytes))?;
         let incoming = match rpc::parse(&bytes) {
             Ok(incoming) => incoming,
             Err(response) => return Ok(answer(response)),
@@ -252,23 +254,6 @@ impl Exchange<'_> {
 
     fn view(&self) -> View {
         app::view(reach(self.signals()))
-    }
-
-    fn unread(&self, fault: BodyFault) -> Refusal {
-        let most = self.site.options.limits.body_bytes;
-        match fault {
-            BodyFault::TooLarge => Refusal::closing(
-                413,
-                "body_too_large",
-                format!("The body is larger than {most} bytes; send less at a time."),
-            ),
-            BodyFault::TooSlow => {
-                Refusal::closing(408, "body_too_slow", "The body came too slowly; send it again.")
-            }
-            BodyFault::Broken => {
-                Refusal::closing(400, "body_broken", "The body ended early or is malformed.")
-            }
-        }
     }
 }
 

@@ -6,15 +6,19 @@
 mod accept;
 mod connection;
 mod credential;
+mod form;
 mod limits;
 mod mcp;
 mod options;
+mod pages;
 mod request;
 mod respond;
 mod router;
+mod routes;
 mod screen;
 mod stream;
 mod tls;
+mod visit;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -25,7 +29,9 @@ use tokio::task::block_in_place;
 
 use stream::Streams;
 
+use crate::access::accounts::Accounts;
 use crate::app::App;
+use crate::oauth;
 
 pub use accept::{Listener, Stop, serve, signals};
 pub use limits::Limits;
@@ -38,6 +44,10 @@ pub struct Site {
     pub app: Arc<App>,
     /// How it is set up.
     pub options: Options,
+    /// Its authorization server.
+    pub oauth: oauth::Server,
+    /// Who signs in.
+    pub accounts: Accounts,
     /// Told when it is to stop.
     pub stop: Stop,
     streams: Streams,
@@ -52,7 +62,21 @@ impl Site {
     pub fn new(app: Arc<App>, options: Options) -> Site {
         let calls = Semaphore::new(options.limits.running_calls);
         let (stop, streams, waiting) = (Stop::default(), Streams::default(), AtomicUsize::new(0));
-        Site { app, options, stop, streams, calls, waiting }
+        let oauth = oauth::Server::new(
+            Arc::clone(&app.store),
+            Arc::clone(&app.keyring),
+            app.clock.clone(),
+            options.public_origin.clone(),
+            options.oauth.clone(),
+            Arc::clone(&options.documents),
+        );
+        let accounts = Accounts::new(Arc::clone(&app.store), Arc::clone(&app.keyring), app.clock.clone());
+        Site { app, options, oauth, accounts, stop, streams, calls, waiting }
+    }
+
+    /// Whether browsers reach the server over TLS.
+    fn is_https(&self) -> bool {
+        self.options.public_origin.starts_with("https://")
     }
 
     /// Runs `job`, which waits for the database. While another worker of the runtime is sure to be free it runs right

@@ -1,6 +1,7 @@
 //! How one server is set up, worked out once from the settings and the address that it really listens on.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_rustls::TlsAcceptor;
@@ -9,6 +10,7 @@ use super::limits::Limits;
 use super::tls;
 use crate::config::{Config, Network};
 use crate::error::Result;
+use crate::oauth;
 
 /// The settings of the server.
 pub struct Options {
@@ -23,6 +25,10 @@ pub struct Options {
     pub tls: Option<TlsAcceptor>,
     /// How much of everything the server takes.
     pub limits: Limits,
+    /// How the authorization server is set up.
+    pub oauth: oauth::Settings,
+    /// Where it knows clients from that describe themselves in a document.
+    pub documents: Arc<oauth::Documents>,
 }
 
 impl Options {
@@ -35,12 +41,21 @@ impl Options {
             (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
             _ => None,
         };
+        let public_origin = config.public_origin(bound);
+        let documents = oauth::Documents::open(&oauth::document::Options::new(config), &public_origin)?;
         Ok(Options {
-            public_origin: config.public_origin(bound),
+            public_origin,
             allowed: Allowed::new(config, bound),
             trusted_proxies: config.trusted_proxies.clone(),
             tls,
             limits: limits(config),
+            oauth: oauth::Settings {
+                access_seconds: config.access_token_seconds,
+                refresh_idle_days: config.refresh_idle_days,
+                grant_days: config.grant_days,
+                registration: config.registration,
+            },
+            documents: Arc::new(documents),
         })
     }
 

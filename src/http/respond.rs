@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -81,13 +82,37 @@ pub(super) fn stream(stream: Stream) -> Answer {
     answer
 }
 
+/// The way to another page of ours, by GET (RFC 9110, section 15.4.4).
+pub(super) fn see_other(location: &str) -> Answer {
+    let mut answer = empty(StatusCode::SEE_OTHER);
+    if let Ok(location) = HeaderValue::from_str(location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+/// Has an answer wait before it is sent.
+#[derive(Clone, Copy)]
+pub(super) struct Late(pub Duration);
+
+/// Has the browser keep a cookie.
+pub(super) fn set_cookie(answer: &mut Answer, cookie: &str) {
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
 /// How a refusal is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     /// `{"error": code, "message": text}`.
     Plain,
     /// A JSON-RPC error without id, for MCP endpoints.
     Rpc,
+    /// `{"error": code, "error_description": text}` (RFC 6749, section 5.2).
+    OAuth,
+    /// A page for people.
+    Page,
 }
 
 /// A request that is turned away before it reaches what it asks for.
@@ -112,22 +137,51 @@ impl Refusal {
         Refusal { closes: true, ..Refusal::new(status, code, text) }
     }
 
+    /// What is answered for all that is not there, and for all that is another's.
+    pub(super) fn not_found() -> Refusal {
+        Refusal::new(
+            404,
+            "not_found",
+            "There is nothing here. It may have been removed, or the link is wrong.",
+        )
+    }
+
+    /// No refusal of the person, but of this page: the way to another.
+    pub(super) fn see_other(location: &str) -> Refusal {
+        Refusal::new(303, "see_other", "").with(header::LOCATION, location)
+    }
+
     /// With one more field; a value that no field can have is left out.
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Refusal {
         self.field = HeaderValue::from_str(value).ok().map(|value| (name, value));
         self
     }
 
+    /// The nearest word that OAuth has for it.
+    fn oauth_code(&self) -> &'static str {
+        match self.status.as_u16() {
+            503 => "temporarily_unavailable",
+            500.. => "server_error",
+            _ => "invalid_request",
+        }
+    }
+
     /// The answer.
     pub(super) fn answer(self, style: Style) -> Answer {
-        let body = match style {
-            Style::Plain => json!({"error": self.code, "message": self.text}),
+        let mut answer = match style {
+            _ if self.status.is_redirection() => empty(self.status),
+            Style::Plain => json(self.status, json!({"error": self.code, "message": self.text}).to_string()),
             Style::Rpc => {
                 let code = if self.status.is_server_error() { -32603 } else { -32600 };
-                json!({"jsonrpc": "2.0", "error": {"code": code, "message": self.text}})
+                let error = json!({"code": code, "message": self.text});
+                json(self.status, json!({"jsonrpc": "2.0", "error": error}).to_string())
             }
+            Style::OAuth => {
+                let body = json!({"error": self.oauth_code(), "error_description": self.text});
+                json(self.status, body.to_string())
+            }
+            Style::Page => super::pages::refused(self.status, &self.text),
         };
-        let mut answer = json(self.status, body.to_string());
         if let Some((name, value)) = self.field {
             answer.headers_mut().insert(name, value);
         }

@@ -1,4 +1,4 @@
-//! The table of routes, and what every request meets before its handler.
+//! What every request meets before its handler.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -18,106 +18,13 @@ use hyper::{Method, Request, StatusCode};
 use super::Site;
 use super::connection::Pulse;
 use super::credential;
+use super::limits::read_body;
 use super::mcp::Exchange;
 use super::request::{Peer, check_host, check_origin, check_target, client_address};
-use super::respond::{self, Answer, Payload, Refusal, Style};
-use crate::access::Endpoint;
+use super::respond::{self, Answer, Late, Payload, Refusal, Style};
+use super::routes::{Access, FORM_BYTES, Found, Handler, allowed};
+use super::visit::{Asked, Visit};
 use crate::clock;
-
-/// Who may use a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Whoever watches the server; even the name it is asked by does not matter, for probes use addresses.
-    Probe,
-    /// Anyone.
-    Public,
-    /// Whoever has an API key or a token.
-    Bearer,
-}
-
-/// What a route does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handler {
-    /// The process is up.
-    Alive,
-    /// Requests can be answered.
-    Ready,
-    /// A message to MCP.
-    Send(Endpoint),
-    /// The stream of a legacy session.
-    Listen(Endpoint),
-    /// The end of a legacy session.
-    End(Endpoint),
-}
-
-/// One row of the table.
-pub(super) struct Route {
-    pub method: Method,
-    /// The spellings that answer. None is ever redirected to another; the first one is named in logs.
-    pub paths: &'static [&'static str],
-    pub access: Access,
-    pub style: Style,
-    pub handler: Handler,
-}
-
-const FULL: &[&str] = &["/mcp", "/mcp/"];
-const READ_ONLY: &[&str] = &["/mcp-readonly", "/mcp-readonly/"];
-
-const ROUTES: &[Route] = &[
-    route(Method::POST, FULL, Access::Bearer, Style::Rpc, Handler::Send(Endpoint::Full)),
-    route(Method::GET, FULL, Access::Bearer, Style::Rpc, Handler::Listen(Endpoint::Full)),
-    route(Method::DELETE, FULL, Access::Bearer, Style::Rpc, Handler::End(Endpoint::Full)),
-    route(Method::POST, READ_ONLY, Access::Bearer, Style::Rpc, Handler::Send(Endpoint::ReadOnly)),
-    route(Method::GET, READ_ONLY, Access::Bearer, Style::Rpc, Handler::Listen(Endpoint::ReadOnly)),
-    route(Method::DELETE, READ_ONLY, Access::Bearer, Style::Rpc, Handler::End(Endpoint::ReadOnly)),
-    route(Method::GET, &["/healthz"], Access::Probe, Style::Plain, Handler::Alive),
-    route(Method::GET, &["/readyz"], Access::Probe, Style::Plain, Handler::Ready),
-];
-
-const fn route(
-    method: Method,
-    paths: &'static [&'static str],
-    access: Access,
-    style: Style,
-    handler: Handler,
-) -> Route {
-    Route { method, paths, access, style, handler }
-}
-
-/// Where a request goes.
-#[derive(Clone, Copy)]
-enum Found {
-    Route(&'static Route),
-    /// The path is there, but not with this method; the first of its rows.
-    Method(&'static Route),
-    Nothing,
-}
-
-fn find(method: &Method, path: &str) -> Found {
-    let mut found = Found::Nothing;
-    for route in ROUTES.iter().filter(|route| route.paths.contains(&path)) {
-        let head = *method == Method::HEAD && route.method == Method::GET && route.access != Access::Bearer;
-        if route.method == *method || head {
-            return Found::Route(route);
-        }
-        found = Found::Method(route);
-    }
-    found
-}
-
-impl Found {
-    fn route(self) -> Option<&'static Route> {
-        match self {
-            Found::Route(route) | Found::Method(route) => Some(route),
-            Found::Nothing => None,
-        }
-    }
-
-    /// What stands for the path in logs; the path itself may hold a secret.
-    fn template(self) -> &'static str {
-        self.route().and_then(|route| route.paths.first()).copied().unwrap_or("(none)")
-    }
-}
 
 /// Answers one request, whatever happens on the way.
 pub(super) async fn serve(
@@ -128,16 +35,37 @@ pub(super) async fn serve(
 ) -> Result<Answer, Infallible> {
     let start = clock::instant();
     let (parts, body) = request.into_parts();
-    let found = find(&parts.method, parts.uri.path());
-    let outcome = unbroken(answer(&site, &pulse, found, &parts, body, start)).await;
-    let style = found.route().map_or(Style::Plain, |route| route.style);
+    let found = Found::new(&parts.method, parts.uri.path());
+    let outcome = unbroken(answer(&site, &pulse, found, (&parts, body), (peer, start))).await;
+    let style = style(found, &parts);
     let mut answer = outcome.unwrap_or_else(|refusal| refusal.answer(style));
     cross_origin(&site, found, &parts, answer.headers_mut());
+    if style == Style::Page && site.is_https() {
+        // RFC 6797.
+        let year = HeaderValue::from_static("max-age=31536000");
+        answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    if let Some(Late(time)) = answer.extensions_mut().remove() {
+        tokio::time::sleep(time).await;
+    }
     if matches!(answer.body(), Payload::Whole(_)) {
         pulse.answered();
     }
     log(&site, peer, &parts, found, answer.status(), start);
     Ok(answer)
+}
+
+/// How a refusal is written: for what people look for with a browser, as a page.
+fn style(found: Found, parts: &Parts) -> Style {
+    let by_browser = || {
+        let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        accept.is_some_and(|accept| accept.contains("text/html")) && !is_public_document(parts.uri.path())
+    };
+    match found.route() {
+        Some(route) => route.style,
+        None if by_browser() => Style::Page,
+        None => Style::Plain,
+    }
 }
 
 /// Runs `work`; a panic in it becomes an answer, and the server lives on.
@@ -162,9 +90,8 @@ async fn answer(
     site: &Arc<Site>,
     pulse: &Arc<Pulse>,
     found: Found,
-    parts: &Parts,
-    body: Incoming,
-    arrived: Instant,
+    (parts, body): (&Parts, Incoming),
+    (peer, arrived): (Peer, Instant),
 ) -> Result<Answer, Refusal> {
     check_target(parts, &site.options)?;
     let access = found.route().map_or(Access::Public, |route| route.access);
@@ -183,20 +110,55 @@ async fn answer(
     }
     let grant = match access {
         Access::Bearer => Some(credential::authenticate(site, &parts.headers)?),
-        Access::Probe | Access::Public => None,
+        _ => None,
     };
-    let Found::Route(route) = found else { return Err(no_such(found, &parts.method)) };
+    let Found::Route(route, pattern) = found else { return Err(no_such(found, &parts.method)) };
     let exchange =
         |endpoint, grant| Exchange { site, pulse, endpoint, grant, headers: &parts.headers, arrived };
     match (route.handler, grant) {
         (Handler::Send(endpoint), Some(grant)) => exchange(endpoint, grant).send(body).await,
         (Handler::Listen(endpoint), Some(grant)) => exchange(endpoint, grant).listen(),
         (Handler::End(endpoint), Some(grant)) => exchange(endpoint, grant).end(),
+        (Handler::Open(handler), _) => {
+            let asked = read(site, parts, pattern, body, peer).await?;
+            site.wait_for(|| handler(&asked))
+        }
+        (Handler::Page(handler), _) => {
+            let asked = read(site, parts, pattern, body, peer).await?;
+            site.wait_for(|| visit(asked, access == Access::Member, handler))
+        }
         (Handler::Ready, _) => ready(site),
         (Handler::Alive | Handler::Send(_) | Handler::Listen(_) | Handler::End(_), _) => {
             Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}"))
         }
     }
+}
+
+/// The request with its body.
+async fn read<'a>(
+    site: &'a Arc<Site>,
+    parts: &'a Parts,
+    pattern: &'static str,
+    body: Incoming,
+    peer: Peer,
+) -> Result<Asked<'a>, Refusal> {
+    let read = read_body(body, &site.options.limits, FORM_BYTES).await;
+    let body = read.map_err(|fault| fault.refusal(FORM_BYTES))?;
+    let address = client_address(&parts.headers, peer, &site.options);
+    Ok(Asked { site, parts, pattern, address, body })
+}
+
+/// Shows a page, or does what one of its forms says.
+fn visit(
+    asked: Asked<'_>,
+    members_only: bool,
+    handler: fn(&Visit<'_>) -> Result<Answer, Refusal>,
+) -> Result<Answer, Refusal> {
+    let visit = Visit::of(asked)?;
+    if members_only {
+        visit.member()?;
+    }
+    handler(&visit).map(|answer| visit.finish(answer))
 }
 
 fn ready(site: &Site) -> Result<Answer, Refusal> {
@@ -223,13 +185,6 @@ fn no_such(found: Found, method: &Method) -> Refusal {
         .with(header::ALLOW, &allow)
 }
 
-/// The methods of a path, for `Allow`.
-fn allowed(route: &Route) -> String {
-    let rows = ROUTES.iter().filter(|other| other.paths == route.paths);
-    let methods: Vec<&str> = rows.map(|row| row.method.as_str()).collect();
-    methods.join(", ")
-}
-
 /// Answers a page that asks whether it may ask (Fetch standard, section 3.2.2). The fields it names are allowed as
 /// they are: `Mcp-Param-*` has no fixed names.
 fn preflight(methods: &str, asked: &HeaderMap) -> Answer {
@@ -252,12 +207,15 @@ fn is_public_document(path: &str) -> bool {
 }
 
 fn cross_origin(site: &Site, found: Found, parts: &Parts, headers: &mut HeaderMap) {
-    if found.route().is_none_or(|route| route.access == Access::Public) {
-        if is_public_document(parts.uri.path()) {
-            respond::allow_all_origins(headers);
+    match found.route().map(|route| route.access) {
+        None if is_public_document(parts.uri.path()) => respond::allow_all_origins(headers),
+        Some(Access::Open) => respond::allow_all_origins(headers),
+        Some(Access::Bearer | Access::Probe) => {
+            if let Ok(Some(origin)) = check_origin(parts, &site.options) {
+                respond::allow_origin(headers, origin);
+            }
         }
-    } else if let Ok(Some(origin)) = check_origin(parts, &site.options) {
-        respond::allow_origin(headers, origin);
+        _ => {}
     }
 }
 
@@ -294,23 +252,5 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(body).unwrap();
         assert_eq!(body["error"]["code"], -32603);
         assert!(!body.to_string().contains("at 7"), "{body}");
-    }
-
-    #[test]
-    fn what_is_protected_says_so() {
-        for route in ROUTES {
-            let mcp = route.paths.iter().all(|path| path.starts_with("/mcp"));
-            assert_eq!(route.access == Access::Bearer, mcp, "{:?}", route.paths);
-        }
-    }
-
-    #[test]
-    fn every_path_has_one_row_a_method() {
-        for (index, route) in ROUTES.iter().enumerate() {
-            let twin = ROUTES[..index].iter().any(|other| {
-                other.method == route.method && other.paths.iter().any(|path| route.paths.contains(path))
-            });
-            assert!(!twin, "{} {:?} stands twice", route.method, route.paths);
-        }
     }
 }

@@ -8,6 +8,7 @@ mod http;
 mod import;
 mod isolation;
 mod limit;
+mod pages_frame;
 mod processes;
 mod properties;
 mod record;

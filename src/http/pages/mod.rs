@@ -1,0 +1,144 @@
+//! The pages for people: HTML made on the server, whole without scripts.
+//!
+//! Templates are in `templates/`; each escapes what it is given. A page's handler gets a [`Visit`] and answers with
+//! [`html`]; what its forms do answers with [`respond::see_other`], so that reloading repeats nothing.
+
+pub(super) mod overview;
+
+use askama::Template;
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::{self, HeaderName, HeaderValue};
+
+use super::respond::{self, Answer, Payload, Refusal};
+use super::visit::{Asked, Visit};
+use crate::access::accounts::Visitor;
+use crate::error::Error;
+
+/// What every page is framed with.
+pub(super) struct Frame<'a> {
+    /// The page's name, in its title and heading.
+    pub title: &'a str,
+    /// The path of the entry of the menu it belongs to.
+    pub place: &'static str,
+    /// Who is signed in.
+    pub visitor: Option<&'a Visitor>,
+    /// What its forms carry.
+    pub csrf: &'a str,
+}
+
+/// What the names of assets carry, so that browsers fetch those of this version.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The menu: path and name.
+const MENU: &[(&str, &str)] = &[
+    ("/", "Overview"),
+    ("/chatbots", "Chatbots"),
+    ("/sessions", "MCP Sessions"),
+    ("/apps", "Connected apps"),
+    ("/keys", "API Keys"),
+    ("/connect", "Connect"),
+    ("/members", "Members"),
+];
+
+impl<'a> Frame<'a> {
+    /// The frame of the page `title` at the menu's `place`.
+    pub(super) fn new(visit: &'a Visit<'_>, title: &'a str, place: &'static str) -> Frame<'a> {
+        Frame { title, place, visitor: visit.visitor(), csrf: &visit.csrf }
+    }
+
+    fn menu(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+        MENU.iter().map(|(path, name)| (*path, *name, *path == self.place))
+    }
+}
+
+/// A page.
+///
+/// # Errors
+/// A fault of the template.
+pub(super) fn html(page: &impl Template) -> Result<Answer, Refusal> {
+    html_for(page, "")
+}
+
+/// A page whose form leads, by a redirect, to `destination`: an origin, or the scheme of an app (`cursor:`). Browsers
+/// hold redirects after a form to the policy for forms (CSP level 3, section 6.4.1).
+///
+/// # Errors
+/// A fault of the template.
+pub(super) fn html_for(page: &impl Template, destination: &str) -> Result<Answer, Refusal> {
+    let text = page.render().map_err(Error::internal)?;
+    Ok(document(StatusCode::OK, text, destination))
+}
+
+fn document(status: StatusCode, text: String, destination: &str) -> Answer {
+    let mut answer = respond::empty(status);
+    *answer.body_mut() = Payload::Whole(Bytes::from(text));
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'self' {destination}"
+    );
+    let policy = HeaderValue::from_str(policy.trim_end());
+    let headers = answer.headers_mut();
+    let fixed = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    let closed = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.unwrap_or(closed));
+    answer
+}
+
+#[derive(Template)]
+#[template(path = "refused.html")]
+struct Refused<'a> {
+    frame: Frame<'a>,
+    text: &'a str,
+}
+
+/// The page that says why a request was refused, and what to do.
+pub(super) fn refused(status: StatusCode, text: &str) -> Answer {
+    let title = match status.as_u16() {
+        400 => "That did not work",
+        403 => "Not allowed",
+        404 => "Nothing here",
+        409 => "Something changed meanwhile",
+        429 => "Too many attempts",
+        500.. => "A fault of ours",
+        _ => "That cannot be done",
+    };
+    let page = Refused { frame: Frame { title, place: "", visitor: None, csrf: "" }, text };
+    document(status, page.render().unwrap_or_else(|_| text.to_owned()), "")
+}
+
+/// The style sheet of all pages.
+pub(super) fn style_sheet(asked: &Asked<'_>) -> Result<Answer, Refusal> {
+    Ok(asset(asked, "text/css; charset=utf-8", include_str!("../../../assets/style.css")))
+}
+
+/// The one script: it shows times in the reader's own zone. Pages are whole without it.
+pub(super) fn script(asked: &Asked<'_>) -> Result<Answer, Refusal> {
+    Ok(asset(asked, "text/javascript; charset=utf-8", include_str!("../../../assets/times.js")))
+}
+
+/// The icon.
+pub(super) fn icon(asked: &Asked<'_>) -> Result<Answer, Refusal> {
+    Ok(asset(asked, "image/svg+xml", include_str!("../../../assets/icon.svg")))
+}
+
+/// A file that stays as it is for as long as this version runs; pages name it with the version.
+fn asset(asked: &Asked<'_>, kind: &'static str, text: &'static str) -> Answer {
+    const TAG: HeaderValue = HeaderValue::from_static(concat!("\"", env!("CARGO_PKG_VERSION"), "\""));
+    let known = asked.parts.headers.get(header::IF_NONE_MATCH).is_some_and(|tag| *tag == TAG);
+    let mut answer = respond::empty(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    if !known {
+        *answer.body_mut() = Payload::Whole(Bytes::from_static(text.as_bytes()));
+    }
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    headers.insert(header::ETAG, TAG);
+    answer
+}

@@ -1,0 +1,206 @@
+//! The table of routes.
+
+use hyper::Method;
+
+use super::pages;
+use super::respond::{Answer, Refusal, Style};
+use super::visit::{Asked, Visit};
+use crate::access::Endpoint;
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Whoever watches the server; even the name it is asked by does not matter, for probes use addresses.
+    Probe,
+    /// Anyone; pages of other origins cannot read it.
+    Public,
+    /// Anyone, and pages of any origin: what clients in browsers need of the authorization server.
+    Open,
+    /// Whoever has an API key or a token.
+    Bearer,
+    /// Anyone with a browser; the page knows whether they are signed in.
+    Browser,
+    /// Whoever is signed in.
+    Member,
+}
+
+/// What a route does.
+#[derive(Clone, Copy)]
+pub(super) enum Handler {
+    /// The process is up.
+    Alive,
+    /// Requests can be answered.
+    Ready,
+    /// A message to MCP.
+    Send(Endpoint),
+    /// The stream of a legacy session.
+    Listen(Endpoint),
+    /// The end of a legacy session.
+    End(Endpoint),
+    /// A document, or an endpoint of the authorization server.
+    Open(fn(&Asked<'_>) -> Result<Answer, Refusal>),
+    /// A page, or what one of its forms does.
+    Page(fn(&Visit<'_>) -> Result<Answer, Refusal>),
+}
+
+/// Bytes of a form, or of a client's registration.
+pub(super) const FORM_BYTES: usize = 16 * 1_024;
+
+/// One row of the table.
+pub(super) struct Route {
+    pub method: Method,
+    /// The spellings that answer; `{name}` stands for one segment. None is ever redirected to another; the first one
+    /// is named in logs.
+    pub paths: &'static [&'static str],
+    pub access: Access,
+    pub style: Style,
+    pub handler: Handler,
+}
+
+const FULL: &[&str] = &["/mcp", "/mcp/"];
+const READ_ONLY: &[&str] = &["/mcp-readonly", "/mcp-readonly/"];
+
+pub(super) const ROUTES: &[Route] = &[
+    route(Method::POST, FULL, Access::Bearer, Style::Rpc, Handler::Send(Endpoint::Full)),
+    route(Method::GET, FULL, Access::Bearer, Style::Rpc, Handler::Listen(Endpoint::Full)),
+    route(Method::DELETE, FULL, Access::Bearer, Style::Rpc, Handler::End(Endpoint::Full)),
+    route(Method::POST, READ_ONLY, Access::Bearer, Style::Rpc, Handler::Send(Endpoint::ReadOnly)),
+    route(Method::GET, READ_ONLY, Access::Bearer, Style::Rpc, Handler::Listen(Endpoint::ReadOnly)),
+    route(Method::DELETE, READ_ONLY, Access::Bearer, Style::Rpc, Handler::End(Endpoint::ReadOnly)),
+    route(Method::GET, &["/healthz"], Access::Probe, Style::Plain, Handler::Alive),
+    route(Method::GET, &["/readyz"], Access::Probe, Style::Plain, Handler::Ready),
+    public(Method::GET, &["/assets/style.css"], pages::style_sheet),
+    public(Method::GET, &["/assets/times.js"], pages::script),
+    public(Method::GET, &["/favicon.ico", "/assets/icon.svg"], pages::icon),
+    member(Method::GET, &["/"], pages::overview::show),
+];
+
+/// A row for anyone.
+const fn public(
+    method: Method,
+    paths: &'static [&'static str],
+    handler: fn(&Asked<'_>) -> Result<Answer, Refusal>,
+) -> Route {
+    route(method, paths, Access::Public, Style::Plain, Handler::Open(handler))
+}
+
+/// A row for whoever is signed in.
+const fn member(
+    method: Method,
+    paths: &'static [&'static str],
+    handler: fn(&Visit<'_>) -> Result<Answer, Refusal>,
+) -> Route {
+    route(method, paths, Access::Member, Style::Page, Handler::Page(handler))
+}
+
+const fn route(
+    method: Method,
+    paths: &'static [&'static str],
+    access: Access,
+    style: Style,
+    handler: Handler,
+) -> Route {
+    Route { method, paths, access, style, handler }
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy)]
+pub(super) enum Found {
+    /// To this row, whose path was spelt like this.
+    Route(&'static Route, &'static str),
+    /// The path is there, but not with this method; the first of its rows.
+    Method(&'static Route),
+    /// Nowhere.
+    Nothing,
+}
+
+impl Found {
+    /// Where a request with this method for this path goes.
+    pub(super) fn new(method: &Method, path: &str) -> Found {
+        let mut found = Found::Nothing;
+        for route in ROUTES {
+            let Some(spelling) = route.paths.iter().find(|pattern| matches(pattern, path)) else { continue };
+            let head =
+                *method == Method::HEAD && route.method == Method::GET && route.access != Access::Bearer;
+            if route.method == *method || head {
+                return Found::Route(route, spelling);
+            }
+            if matches!(found, Found::Nothing) {
+                found = Found::Method(route);
+            }
+        }
+        found
+    }
+
+    /// The row, or the first of the path's rows.
+    pub(super) fn route(self) -> Option<&'static Route> {
+        match self {
+            Found::Route(route, _) | Found::Method(route) => Some(route),
+            Found::Nothing => None,
+        }
+    }
+
+    /// What stands for the path in logs; the path itself may hold a secret.
+    pub(super) fn template(self) -> &'static str {
+        self.route().and_then(|route| route.paths.first()).copied().unwrap_or("(none)")
+    }
+}
+
+/// Whether `path` is spelt as `pattern` says; a segment for a name is not empty.
+fn matches(pattern: &str, path: &str) -> bool {
+    if !pattern.contains('{') {
+        return pattern == path;
+    }
+    let (mut wanted, mut found) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), found.next()) {
+            (None, None) => return true,
+            (Some(name), Some(segment)) if name.starts_with('{') && !segment.is_empty() => {}
+            (Some(name), Some(segment)) if name == segment => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The methods of a path, for `Allow`.
+pub(super) fn allowed(route: &Route) -> String {
+    let rows = ROUTES.iter().filter(|other| other.paths == route.paths);
+    let methods: Vec<&str> = rows.map(|row| row.method.as_str()).collect();
+    methods.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_protected_says_so() {
+        for route in ROUTES {
+            let mcp = route.paths.iter().all(|path| path.starts_with("/mcp"));
+            assert_eq!(route.access == Access::Bearer, mcp, "{:?}", route.paths);
+        }
+    }
+
+    #[test]
+    fn every_path_has_one_row_a_method() {
+        for (index, route) in ROUTES.iter().enumerate() {
+            let twin = ROUTES[..index].iter().any(|other| {
+                other.method == route.method && other.paths.iter().any(|path| route.paths.contains(path))
+            });
+            assert!(!twin, "{} {:?} stands twice", route.method, route.paths);
+        }
+    }
+
+    #[test]
+    fn paths_with_names() {
+        let check = |pattern: &str, path: &str, expected: bool| {
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        };
+        check("/a/{id}", "/a/7", true);
+        check("/a/{id}", "/a/", false);
+        check("/a/{id}", "/a/7/", false);
+        check("/a/{id}/b", "/a/7/b", true);
+        check("/a/{id}/b", "/a/7/c", false);
+        check("/a", "/a/", false);
+    }
+}

@@ -1,0 +1,31 @@
+// A headless Chromium that keeps its cookies, and the ways through the pages that several scripts take.
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+
+/** A browser with one empty profile. `width`, `scheme` ("light" or "dark") and `scripts` are what a page sees of it. */
+export async function open({ width = 1280, height = 900, scheme = "light", scripts = true, zone = "Europe/Berlin" } = {}) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+  const context = await browser.newContext({
+    viewport: { width, height }, colorScheme: scheme, javaScriptEnabled: scripts, timezoneId: zone, locale: "en-GB",
+    ignoreHTTPSErrors: true,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  return { browser, context, page };
+}
+
+/** Fills in the sign-in page that `page` shows. */
+export async function signIn(page, email, password) {
+  await page.fill("input[name=email]", email);
+  await page.fill("input[name=password]", password);
+  await Promise.all([page.waitForLoadState("load"), page.click("main button[type=submit], main form button")]);
+}
+
+/** Clicks what sends a form, and waits for the page that comes of it. */
+export async function press(page, name) {
+  await Promise.all([page.waitForLoadState("load"), page.getByRole("button", { name }).first().click()]);
+}

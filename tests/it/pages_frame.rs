@@ -1,0 +1,69 @@
+//! What every page has in common, through the real server.
+
+use chaterimo::http::Limits;
+
+use crate::support::{HOST, Server};
+
+fn get(server: &Server, path: &str, fields: &str) -> crate::support::Reply {
+    server.ask(format!("GET {path} HTTP/1.1\r\n{HOST}{fields}\r\n").as_bytes())
+}
+
+const HTML: &str = "Accept: text/html,application/xhtml+xml\r\n";
+
+#[test]
+fn who_is_not_signed_in_is_led_to_the_sign_in_page_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), Limits::default());
+    let check = |path: &str, expected: &str| {
+        let reply = get(&server, path, HTML);
+        assert_eq!((reply.status, reply.field("location")), (303, Some(expected)), "{path}");
+    };
+    check("/", "/login?next=%2F");
+    check("/?days=7", "/login?next=%2F%3Fdays%3D7");
+}
+
+#[test]
+fn pages_keep_to_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), Limits::default());
+    let reply = get(&server, "/nothing", HTML);
+    let check = |field: &str, expected: &str| assert_eq!(reply.field(field), Some(expected), "{field}");
+    check("x-frame-options", "DENY");
+    check("referrer-policy", "no-referrer");
+    check("cache-control", "no-store");
+    check("x-content-type-options", "nosniff");
+    check("cross-origin-opener-policy", "same-origin");
+    // The public URL of this server has TLS.
+    check("strict-transport-security", "max-age=31536000");
+    check(
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'self'",
+    );
+    assert!(reply.field("access-control-allow-origin").is_none());
+}
+
+#[test]
+fn what_is_not_there_is_a_page_for_people_and_json_for_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), Limits::default());
+    let page = get(&server, "/nothing", HTML);
+    assert_eq!((page.status, page.field("content-type")), (404, Some("text/html; charset=utf-8")));
+    let json = get(&server, "/nothing", "");
+    assert_eq!((json.status, json.field("content-type")), (404, Some("application/json")));
+    let document = get(&server, "/.well-known/openid-configuration", HTML);
+    assert_eq!((document.status, document.field("content-type")), (404, Some("application/json")));
+}
+
+#[test]
+fn assets_are_fetched_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), Limits::default());
+    for path in ["/assets/style.css", "/assets/times.js", "/assets/icon.svg"] {
+        let first = get(&server, path, "");
+        let tag = first.field("etag").unwrap();
+        assert_eq!(first.status, 200, "{path}");
+        let again = get(&server, path, &format!("If-None-Match: {tag}\r\n"));
+        assert_eq!((again.status, again.body.as_str()), (304, ""), "{path}");
+    }
+}
