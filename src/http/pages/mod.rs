@@ -3,6 +3,7 @@
 //! Templates are in `templates/`; each escapes what it is given. A page's handler gets a [`Visit`] and answers with
 //! [`html`]; what its forms do answers with [`respond::see_other`], so that reloading repeats nothing.
 
+pub(super) mod format;
 pub(super) mod overview;
 
 use askama::Template;
