@@ -1,10 +1,20 @@
 //! The call log: every tools/call, refused ones too.
 
+mod counts;
+mod credentials;
+mod outcome;
+mod search;
+
 use serde::Serialize;
 
 use super::{Durability, Store, TenantTx, organisation};
-use crate::clock::Time;
+use crate::clock::{DAY, Time};
 use crate::error::Result;
+
+pub use counts::{Counts, Tally, counts, tallies};
+pub use credentials::{Credential, all_credentials, credential};
+pub use outcome::{Class, Wanted};
+pub use search::{Entry, Filter, Found, LOOKED_AT_MAX, each, page};
 
 /// Rows looked at in one commit, so that the calls of others wait for milliseconds at most.
 const AT_ONCE: i64 = 1_000;
@@ -61,14 +71,17 @@ pub fn append(tx: &TenantTx<'_>, call: &Call) -> Result<()> {
     Ok(())
 }
 
-/// Deletes every organisation's calls from before `before`, in small commits; how many.
+/// Deletes every organisation's calls from before the UTC day of `before`, in small commits; how many. Whole days, so
+/// that the days' counts go with them.
 ///
 /// # Errors
 /// Those of the store; what was deleted until then is gone.
 pub fn expire(store: &Store, before: Time) -> Result<usize> {
-    let mut deleted = 0;
+    let (mut deleted, day) = (0, before.utc_day());
+    let before = Time(day * DAY);
     for organisation in store.read(organisation::list)? {
         let tenant = organisation.tenant;
+        store.write(Durability::Process, move |tx| counts::expire(&tx.tenant(tenant), day))?;
         loop {
             match store.write(Durability::Process, move |tx| expire_some(&tx.tenant(tenant), before))? {
                 0 => break,
@@ -118,8 +131,9 @@ mod tests {
         let fill = |slug: &'static str, old: i64, new: i64| {
             let filled = store.write(Durability::Process, move |tx| {
                 let tenant = organisation::create(tx, slug, slug, Plan::Free, Time(0))?.tenant;
-                (0..old + new)
-                    .try_for_each(|n| append(&tx.tenant(tenant), &call(if n < old { 99 } else { 100 })))?;
+                (0..old + new).try_for_each(|n| {
+                    append(&tx.tenant(tenant), &call(if n < old { 2 * DAY - 1 } else { 2 * DAY }))
+                })?;
                 Ok(tenant)
             });
             filled.unwrap()
@@ -127,8 +141,12 @@ mod tests {
         let tenants = [fill("many", AT_ONCE * 2 + 5, 3), fill("none", 0, 2), fill("all", 4, 0)];
         let counts = || tenants.map(|tenant| store.read(|tx| count(&tx.tenant(tenant))).unwrap().0);
         assert_eq!(counts(), [AT_ONCE * 2 + 8, 2, 4]);
-        assert_eq!(expire(&store, Time(100)).unwrap(), 2_009);
+        let tallied = || store.read(|tx| tallies(&tx.tenant(tenants[0]), 0, 9)).unwrap();
+        let days = || tallied().iter().map(|tally| (tally.day, tally.calls)).collect::<Vec<_>>();
+        assert_eq!(days(), [(1, 2_005), (2, 3)]);
+        assert_eq!(expire(&store, Time(3 * DAY - 1)).unwrap(), 2_009);
         assert_eq!(counts(), [3, 2, 0]);
-        assert_eq!(expire(&store, Time(100)).unwrap(), 0);
+        assert_eq!(days(), [(2, 3)]);
+        assert_eq!(expire(&store, Time(3 * DAY - 1)).unwrap(), 0);
     }
 }

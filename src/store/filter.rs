@@ -47,11 +47,20 @@ impl Where {
 
     /// Rows whose `column` is one of `values`, if there are any.
     pub(super) fn and_any(&mut self, column: &str, values: impl Iterator<Item = &'static str>) {
+        self.and_list(&format!("{column} IN"), values);
+    }
+
+    /// Rows whose `column` is none of `values`.
+    pub(super) fn and_none(&mut self, column: &str, values: impl Iterator<Item = &'static str>) {
+        self.and_list(&format!("{column} NOT IN"), values);
+    }
+
+    fn and_list(&mut self, comparison: &str, values: impl Iterator<Item = &'static str>) {
         let first = self.values.len() + 2;
         self.values.extend(values.map(|value| Box::new(value) as Box<dyn ToSql>));
         let places: Vec<String> = (first..self.values.len() + 2).map(|place| format!("?{place}")).collect();
         if !places.is_empty() {
-            self.sql.push_str(&format!(" AND {column} IN ({})", places.join(", ")));
+            self.sql.push_str(&format!(" AND {comparison} ({})", places.join(", ")));
         }
     }
 
@@ -82,6 +91,17 @@ impl Where {
         map: impl FnMut(&rusqlite::Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         tx.all(&format!("{select}{}{tail}", self.sql), &self.parameters(), map)
+    }
+
+    /// Calls `each` with the rows that [`Where::all`] would answer.
+    pub(super) fn for_each(
+        &self,
+        tx: &TenantTx<'_>,
+        select: &str,
+        tail: &str,
+        each: impl FnMut(&rusqlite::Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        tx.for_each(&format!("{select}{}{tail}", self.sql), &self.parameters(), each)
     }
 
     /// How many rows of `from` these conditions let through.

@@ -32,6 +32,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0007_accounts.sql")),
     M::up(include_str!("../../migrations/0008_oauth.sql")),
     M::up(include_str!("../../migrations/0009_tokenized_urls.sql")),
+    M::up(include_str!("../../migrations/0010_call_day.sql")),
 ];
 
 /// The version of the schema that this build knows: how many migrations there are.

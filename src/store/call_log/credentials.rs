@@ -1,0 +1,80 @@
+//! Credentials of the log in words. The key or the grant may be gone; its calls still have a name then.
+
+use crate::error::Result;
+use crate::store::TenantTx;
+
+/// Keys and grants that a list of all names, of each kind.
+const LISTED_MAX: i64 = 200;
+
+/// Who called: a credential as people know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// As the log has it: `key:3`.
+    pub id: String,
+    /// `API key`, `App`, `Tokenized URL` or, of a kind that is not known here, `Credential`.
+    pub kind: &'static str,
+    /// What it is called: the key's label, the app's name; its number when its row is gone.
+    pub name: String,
+    /// Whose it is, where that is known: the address of whoever allowed the app.
+    pub person: Option<String>,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// The credential `id` of the log, such as `key:3` or `grant:7`.
+///
+/// # Errors
+/// Those of the store.
+pub fn credential(tx: &TenantTx<'_>, id: &str) -> Result<Credential> {
+    let (kind, number) = id.split_once(':').unwrap_or(("", id));
+    let row = match number.parse::<i64>() {
+        Ok(number) if kind == "key" => key(tx, number)?,
+        Ok(number) if kind == "grant" => grant(tx, number)?,
+        _ => None,
+    };
+    Ok(row.unwrap_or_else(|| unknown(id, kind, number)))
+}
+
+fn unknown(id: &str, kind: &str, number: &str) -> Credential {
+    let kind = match kind {
+        "key" => "API key",
+        "grant" => "App",
+        "url" => "Tokenized URL",
+        _ => "Credential",
+    };
+    Credential { id: id.to_owned(), kind, name: format!("no. {number}"), person: None, revoked: false }
+}
+
+const KEYS: &str = "SELECT id, label, NULL, revoked_at IS NOT NULL FROM api_key WHERE organisation = ?1";
+const GRANTS: &str =
+    "SELECT id, client_name, email, revoked_at IS NOT NULL FROM oauth_grant WHERE organisation = ?1";
+
+fn key(tx: &TenantTx<'_>, number: i64) -> Result<Option<Credential>> {
+    tx.first(&format!("{KEYS} AND id = ?2"), &[&number], |row| read(row, "key", "API key"))
+}
+
+fn grant(tx: &TenantTx<'_>, number: i64) -> Result<Option<Credential>> {
+    tx.first(&format!("{GRANTS} AND id = ?2"), &[&number], |row| read(row, "grant", "App"))
+}
+
+/// The organisation's newest keys and grants, to choose from; revoked ones too.
+///
+/// # Errors
+/// Those of the store.
+pub fn all_credentials(tx: &TenantTx<'_>) -> Result<Vec<Credential>> {
+    let newest = " ORDER BY id DESC LIMIT ?2";
+    let mut all = tx.all(&format!("{KEYS}{newest}"), &[&LISTED_MAX], |row| read(row, "key", "API key"))?;
+    all.extend(tx.all(&format!("{GRANTS}{newest}"), &[&LISTED_MAX], |row| read(row, "grant", "App"))?);
+    Ok(all)
+}
+
+fn read(row: &rusqlite::Row<'_>, prefix: &str, kind: &'static str) -> Result<Credential> {
+    let number: i64 = row.get(0)?;
+    Ok(Credential {
+        id: format!("{prefix}:{number}"),
+        kind,
+        name: row.get(1)?,
+        person: row.get(2)?,
+        revoked: row.get(3)?,
+    })
+}
