@@ -410,6 +410,16 @@ pub fn definition_problems() -> Vec<String> {
     protocol::wire::problems(&words::SERVER, &definitions())
 }
 
+/// The tools' names and titles, in the order of the table.
+pub fn tool_names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    tools::TOOLS.iter().map(|entry| (entry.spec.name, entry.spec.title))
+}
+
+/// Whether the tool of that name changes anything.
+pub fn changes_something(tool: &str) -> bool {
+    Entry::named(tool).is_some_and(|entry| entry.spec.effect != Effect::Read)
+}
+
 /// What a request that reaches so far sees of the tools.
 pub fn view(reach: Reach) -> View {
     match reach {

@@ -11,7 +11,7 @@ use super::{Durability, Store, TenantTx, organisation};
 use crate::clock::{DAY, Time};
 use crate::error::Result;
 
-pub use counts::{Counts, Tally, counts, tallies};
+pub use counts::{Axis, Counts, Tally, counts, tallies};
 pub use credentials::{Credential, all_credentials, credential};
 pub use outcome::{Class, Wanted};
 pub use search::{Entry, Filter, Found, LOOKED_AT_MAX, each, page};
@@ -141,7 +141,7 @@ mod tests {
         let tenants = [fill("many", AT_ONCE * 2 + 5, 3), fill("none", 0, 2), fill("all", 4, 0)];
         let counts = || tenants.map(|tenant| store.read(|tx| count(&tx.tenant(tenant))).unwrap().0);
         assert_eq!(counts(), [AT_ONCE * 2 + 8, 2, 4]);
-        let tallied = || store.read(|tx| tallies(&tx.tenant(tenants[0]), 0, 9)).unwrap();
+        let tallied = || store.read(|tx| tallies(&tx.tenant(tenants[0]), Axis::All, 0, 9)).unwrap();
         let days = || tallied().iter().map(|tally| (tally.day, tally.calls)).collect::<Vec<_>>();
         assert_eq!(days(), [(1, 2_005), (2, 3)]);
         assert_eq!(expire(&store, Time(3 * DAY - 1)).unwrap(), 2_009);

@@ -151,6 +151,17 @@ pub fn leads(tx: &TenantTx<'_>, limit: i64) -> Result<Vec<Lead>> {
     })
 }
 
+/// How many leads were captured from `from` on.
+pub fn leads_since(tx: &TenantTx<'_>, from: Time) -> Result<i64> {
+    tx.number("SELECT count(*) FROM lead WHERE organisation = ?1 AND captured_at >= ?2", &[&from.0])
+}
+
+/// Tickets that are not resolved or closed.
+pub fn open_tickets(tx: &TenantTx<'_>) -> Result<i64> {
+    let sql = "SELECT count(*) FROM ticket WHERE organisation = ?1 AND status IN ('new', 'in_progress')";
+    tx.number(sql, &[])
+}
+
 /// The last `limit` changes of chatbots' settings, newest first; that a chatbot was made is not one.
 pub fn setting_changes(tx: &TenantTx<'_>, limit: i64) -> Result<Vec<SettingChange>> {
     let sql = "SELECT chatbot, version, origin, actor, at FROM chatbot_version \

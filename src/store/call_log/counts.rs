@@ -5,17 +5,45 @@ use super::search::{Filter, counted, within};
 use crate::clock::{DAY, Time};
 use crate::error::Result;
 use crate::store::TenantTx;
-use crate::store::filter::{Span, Where};
+use crate::store::filter::Span;
+
+/// What the days' calls are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// Nothing: all of a day.
+    All,
+    /// The tool.
+    Tool,
+    /// The credential.
+    Credential,
+}
+
+impl Axis {
+    /// Its name in `call_day`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Axis::All => "all",
+            Axis::Tool => "tool",
+            Axis::Credential => "credential",
+        }
+    }
+
+    /// What of a row of the log it counts by.
+    fn column(self) -> &'static str {
+        match self {
+            Axis::All => "''",
+            Axis::Tool | Axis::Credential => self.name(),
+        }
+    }
+}
 
 /// Calls of one kind on one UTC day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// Days since 1970-01-01.
     pub day: i64,
-    /// The credential, such as `key:3`.
-    pub credential: String,
-    /// The tool's name.
-    pub tool: String,
+    /// The tool's name, or the credential, such as `key:3`; empty where all are counted.
+    pub value: String,
     /// `ok`, or a code.
     pub outcome: String,
     /// How many; at least one.
@@ -50,28 +78,27 @@ impl Counts {
 }
 
 /// What was called on the UTC days from `first` to `last`, both among them, oldest day first.
-pub fn tallies(tx: &TenantTx<'_>, first: i64, last: i64) -> Result<Vec<Tally>> {
-    let sql = "SELECT day, credential, tool, outcome, sum(calls) FROM \
-                 (SELECT day, credential, tool, outcome, calls FROM call_day \
-                  WHERE organisation = ?1 AND day >= ?2 AND day <= ?3 \
-                  UNION ALL \
-                  SELECT at / 86400000, credential, tool, outcome, 1 FROM call_log \
-                  WHERE organisation = ?1 AND id > ?4 AND at >= ?2 * 86400000 AND at < (?3 + 1) * 86400000) \
-               GROUP BY day, credential, tool, outcome";
-    tx.all(sql, &[&first, &last, &counted(tx)?], |row| {
-        Ok(Tally {
-            day: row.get(0)?,
-            credential: row.get(1)?,
-            tool: row.get(2)?,
-            outcome: row.get(3)?,
-            calls: row.get(4)?,
-        })
+pub fn tallies(tx: &TenantTx<'_>, axis: Axis, first: i64, last: i64) -> Result<Vec<Tally>> {
+    let sql = format!(
+        "SELECT day, value, outcome, sum(calls) FROM \
+           (SELECT day, value, outcome, calls FROM call_day \
+            WHERE organisation = ?1 AND axis = ?2 AND day >= ?3 AND day <= ?4 \
+            UNION ALL \
+            SELECT at / 86400000, {}, outcome, 1 FROM call_log \
+            WHERE organisation = ?1 AND id > ?5 AND at >= ?3 * 86400000 AND at < (?4 + 1) * 86400000) \
+         GROUP BY day, value, outcome",
+        axis.column()
+    );
+    tx.all(&sql, &[&axis.name(), &first, &last, &counted(tx)?], |row| {
+        Ok(Tally { day: row.get(0)?, value: row.get(1)?, outcome: row.get(2)?, calls: row.get(3)? })
     })
 }
 
-/// How many calls `filter` wants. `None` when it looks into names or arguments, which only reading every row could tell.
+/// How many calls `filter` wants. `None` when only reading every row could tell: for what is in names and arguments, and
+/// for a tool and a credential at once.
 pub fn counts(tx: &TenantTx<'_>, filter: &Filter) -> Result<Option<Counts>> {
-    if filter.client.is_some() || filter.text.is_some() {
+    let both = filter.tool.is_some() && filter.credential.is_some();
+    if both || filter.client.is_some() || filter.text.is_some() {
         return Ok(None);
     }
     let mut sum = Counts::default();
@@ -103,10 +130,9 @@ fn whole_days(
     end: Option<i64>,
     sum: &mut Counts,
 ) -> Result<()> {
-    let mut conditions = Where::of_organisation("organisation");
+    let mut conditions = filter.counted_by();
     conditions.and_if("day >= ?", first);
     conditions.and_if("day < ?", end);
-    filter.narrow_counts(&mut conditions);
     conditions.for_each(tx, "SELECT outcome, calls FROM call_day", "", |row| {
         sum.add(row.get_ref(0)?.as_str()?, row.get(1)?);
         Ok(())

@@ -4,7 +4,7 @@
 //! the days on which there were calls of a tool, credential or outcome are known from their counts, with the numbers
 //! between which those calls lie. What is left is read row by row, as many rows as [`LOOKED_AT_MAX`] says.
 
-use super::Wanted;
+use super::{Axis, Wanted};
 use crate::clock::{MINUTE, Time};
 use crate::error::Result;
 use crate::store::TenantTx;
@@ -63,17 +63,20 @@ pub struct Found {
 }
 
 impl Filter {
-    /// Adds what it wants of the columns that the log and the counts both have.
-    pub(super) fn narrow_counts(&self, conditions: &mut Where) {
-        conditions.and_if("credential = ?", self.credential.clone());
-        conditions.and_if("tool = ?", self.tool.clone());
+    /// The rows of `call_day` that count what it wants, and where it wants a tool and a credential, more than that.
+    pub(super) fn counted_by(&self) -> Where {
+        let (axis, value) = match (&self.credential, &self.tool) {
+            (Some(credential), _) => (Axis::Credential, credential.as_str()),
+            (None, Some(tool)) => (Axis::Tool, tool.as_str()),
+            (None, None) => (Axis::All, ""),
+        };
+        let mut conditions = Where::of_organisation("organisation");
+        conditions.and("axis = ?", axis.name());
+        conditions.and("value = ?", value.to_owned());
         if let Some(outcome) = &self.outcome {
-            outcome.narrow(conditions);
+            outcome.narrow(&mut conditions);
         }
-    }
-
-    fn is_counted(&self) -> bool {
-        self.credential.is_some() || self.tool.is_some() || self.outcome.is_some()
+        conditions
     }
 
     /// Everything it wants of a row.
@@ -82,7 +85,11 @@ impl Filter {
         conditions.and("id >= ?", ids.first);
         conditions.and("id <= ?", ids.last);
         conditions.within("at", self.span);
-        self.narrow_counts(&mut conditions);
+        conditions.and_if("credential = ?", self.credential.clone());
+        conditions.and_if("tool = ?", self.tool.clone());
+        if let Some(outcome) = &self.outcome {
+            outcome.narrow(&mut conditions);
+        }
         conditions.and_if("client LIKE ? ESCAPE '\\'", self.client.as_deref().map(pattern));
         conditions.and_if("arguments LIKE ? ESCAPE '\\'", self.text.as_deref().map(pattern));
         conditions
@@ -199,19 +206,18 @@ struct Places {
 fn places(tx: &TenantTx<'_>, filter: &Filter, before: Option<i64>, limit: usize) -> Result<Places> {
     let mut ids = within(tx, filter.span)?;
     ids.last = before.map_or(ids.last, |before| ids.last.min(before.saturating_sub(1)));
-    if !filter.is_counted() {
+    if filter.credential.is_none() && filter.tool.is_none() && filter.outcome.is_none() {
         return Ok(Places { ranges: vec![ids], cut: false });
     }
     let counted = counted(tx)?;
     let mut ranges = vec![Ids { first: ids.first.max(counted + 1), ..ids }];
-    // Each day has at least one, but for those outside the span; so there are enough days for a page.
+    // Each has at least one as a rule, so these are enough for a page; where not, the next page goes on below them.
     let days_max = limit + 3;
-    let mut conditions = Where::of_organisation("organisation");
+    let mut conditions = filter.counted_by();
     conditions.and_if("day >= ?", filter.span.from.map(Time::utc_day));
     conditions.and_if("day <= ?", filter.span.until.map(Time::utc_day));
     conditions.and("first_id <= ?", ids.last);
     conditions.and("last_id >= ?", ids.first);
-    filter.narrow_counts(&mut conditions);
     let tail = format!(" GROUP BY day ORDER BY day DESC LIMIT {days_max}");
     let days = conditions.all(tx, "SELECT min(first_id), max(last_id) FROM call_day", &tail, |row| {
         Ok(Ids { first: row.get(0)?, last: row.get(1)? })

@@ -1,4 +1,4 @@
-use super::super::{Call, Class, Counts, Wanted, append, counts};
+use super::super::{Call, Class, Counts, Wanted, append, counts, tallies};
 use super::*;
 use crate::clock::{DAY, HOUR};
 use crate::store::organisation::{self, Plan};
@@ -98,13 +98,16 @@ fn every_filter_finds_what_it_says_and_counts_it() {
         let mut sum = Counts::default();
         expected.iter().for_each(|n| sum.add(&call(*n).outcome, 1));
         let counted = log.read(|tx| counts(tx, &filter));
-        let searching = filter.client.is_some() || filter.text.is_some();
+        let both = filter.tool.is_some() && filter.credential.is_some();
+        let searching = both || filter.client.is_some() || filter.text.is_some();
         assert_eq!(counted, (!searching).then_some(sum), "{filter:?}");
     };
     let all = Filter::default;
     check(all(), &|_, _| true);
     check(Filter { tool: Some("get_ticket".into()), ..all() }, &|_, call| call.tool == "get_ticket");
     check(Filter { tool: Some("nothing".into()), ..all() }, &|_, _| false);
+    let both = Filter { tool: Some("get_ticket".into()), credential: Some("key:1".into()), ..all() };
+    check(both, &|_, call| call.tool == "get_ticket" && call.credential == "key:1");
     check(Filter { credential: Some("key:2".into()), ..all() }, &|_, call| call.credential == "key:2");
     for class in [Class::Ok, Class::Refused, Class::Failed] {
         let wanted = move |_: i64, call: &Call| Class::of(&call.outcome) == class;
@@ -140,8 +143,12 @@ fn what_is_in_no_count_yet_is_found_as_well() {
     let log = Log::new();
     let counted = log.read(counted);
     assert_eq!(counted, 2_048);
-    let sum: i64 = log.read(|tx| super::super::tallies(tx, 0, 1_000)).iter().map(|tally| tally.calls).sum();
-    assert_eq!(sum, CALLS);
+    for (axis, values) in [(Axis::All, 1), (Axis::Tool, 2), (Axis::Credential, 3)] {
+        let tallies = log.read(|tx| tallies(tx, axis, 0, 1_000));
+        assert_eq!(tallies.iter().map(|tally| tally.calls).sum::<i64>(), CALLS);
+        let distinct: std::collections::BTreeSet<_> = tallies.iter().map(|tally| &tally.value).collect();
+        assert_eq!(distinct.len(), values, "{axis:?}");
+    }
 }
 
 #[test]
