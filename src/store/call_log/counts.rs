@@ -1,4 +1,4 @@
-//! Counting calls, from the days' counts (`0009_call_day.sql`) and from what of the log is not in them.
+//! Counting calls, from the days' counts (`0010_call_day.sql`) and from what of the log is not in them.
 
 use super::Class;
 use super::search::{Filter, counted, within};

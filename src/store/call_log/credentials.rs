@@ -1,9 +1,9 @@
-//! Credentials of the log in words. The key or the grant may be gone; its calls still have a name then.
+//! Credentials of the log in words. Their rows may be gone; their calls still have a name then.
 
 use crate::error::Result;
 use crate::store::TenantTx;
 
-/// Keys and grants that a list of all names, of each kind.
+/// How many a list names of each kind.
 const LISTED_MAX: i64 = 200;
 
 /// Who called: a credential as people know it.
@@ -30,6 +30,7 @@ pub fn credential(tx: &TenantTx<'_>, id: &str) -> Result<Credential> {
     let row = match number.parse::<i64>() {
         Ok(number) if kind == "key" => key(tx, number)?,
         Ok(number) if kind == "grant" => grant(tx, number)?,
+        Ok(number) if kind == "url" => url(tx, number)?,
         _ => None,
     };
     Ok(row.unwrap_or_else(|| unknown(id, kind, number)))
@@ -49,6 +50,9 @@ const KEYS: &str = "SELECT id, label, NULL, revoked_at IS NOT NULL FROM api_key 
 const GRANTS: &str =
     "SELECT id, client_name, email, revoked_at IS NOT NULL FROM oauth_grant WHERE organisation = ?1";
 
+const URLS: &str =
+    "SELECT id, label, NULL, revoked_at IS NOT NULL FROM tokenized_url WHERE organisation = ?1";
+
 fn key(tx: &TenantTx<'_>, number: i64) -> Result<Option<Credential>> {
     tx.first(&format!("{KEYS} AND id = ?2"), &[&number], |row| read(row, "key", "API key"))
 }
@@ -57,7 +61,11 @@ fn grant(tx: &TenantTx<'_>, number: i64) -> Result<Option<Credential>> {
     tx.first(&format!("{GRANTS} AND id = ?2"), &[&number], |row| read(row, "grant", "App"))
 }
 
-/// The organisation's newest keys and grants, to choose from; revoked ones too.
+fn url(tx: &TenantTx<'_>, number: i64) -> Result<Option<Credential>> {
+    tx.first(&format!("{URLS} AND id = ?2"), &[&number], |row| read(row, "url", "Tokenized URL"))
+}
+
+/// The organisation's newest keys, grants and tokenized URLs, to choose from; revoked ones too.
 ///
 /// # Errors
 /// Those of the store.
@@ -65,6 +73,7 @@ pub fn all_credentials(tx: &TenantTx<'_>) -> Result<Vec<Credential>> {
     let newest = " ORDER BY id DESC LIMIT ?2";
     let mut all = tx.all(&format!("{KEYS}{newest}"), &[&LISTED_MAX], |row| read(row, "key", "API key"))?;
     all.extend(tx.all(&format!("{GRANTS}{newest}"), &[&LISTED_MAX], |row| read(row, "grant", "App"))?);
+    all.extend(tx.all(&format!("{URLS}{newest}"), &[&LISTED_MAX], |row| read(row, "url", "Tokenized URL"))?);
     Ok(all)
 }
 
