@@ -1,13 +1,9 @@
-use std::io::Cursor;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::testing::{serve, streamed, whole};
+use super::testing::{acceptor, serve, streamed, whole};
 use super::*;
 
 fn client() -> Client {
@@ -176,18 +172,7 @@ async fn the_guard_refuses_before_it_dials() {
 
 /// A TLS server with the certificate of `tests/tls` that answers one request a connection.
 async fn serve_tls() -> u16 {
-    let file = |name: &str| std::fs::read(Path::new("tests/tls").join(name)).unwrap();
-    let chain =
-        CertificateDer::pem_reader_iter(Cursor::new(file("localhost.pem"))).map(|c| c.unwrap()).collect();
-    let key = PrivateKeyDer::from_pem_slice(&file("localhost.key")).unwrap();
-    let config =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let acceptor = acceptor();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

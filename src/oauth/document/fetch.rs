@@ -143,6 +143,15 @@ fn freshness(headers: &HeaderMap) -> i64 {
 }
 
 #[cfg(test)]
+impl Fetcher {
+    /// The same, less patient.
+    pub(super) fn within(mut self, deadline: Duration) -> Fetcher {
+        self.deadline = deadline;
+        self
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

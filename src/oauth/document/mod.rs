@@ -11,6 +11,8 @@ mod fetch;
 mod folder;
 mod pinned;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
