@@ -6,6 +6,7 @@
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
 mod backup;
+mod client;
 mod config;
 mod doctor;
 mod flags;
@@ -113,6 +114,8 @@ commands! {
     Key(key);
     /// Make, list and revoke tokenized URLs, for clients that can send no header
     Url(url);
+    /// Enter, list and remove apps that people connect with, where they cannot register themselves
+    Client(client);
     /// Set how much an organisation may call
     Plan(plan);
     /// Save the database to a file, while servers go on

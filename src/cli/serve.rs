@@ -13,6 +13,7 @@ use crate::clock::DAY;
 use crate::demo;
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, Listener, Options, Site};
+use crate::oauth;
 use crate::store::{Store, call_log};
 
 /// `chaterimo serve`
@@ -83,6 +84,11 @@ async fn keep_house(app: Arc<App>, idle_days: u32, log_days: u32) {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "ended sign-ins and links were forgotten"),
             Err(error) => tracing::warn!(?error, "ended sign-ins and links could not be forgotten"),
+        }
+        match block_in_place(|| oauth::client::expire(&app.store, now)) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "apps that nobody allows anything were forgotten"),
+            Err(error) => tracing::warn!(?error, "apps that nobody allows anything could not be forgotten"),
         }
         let oldest = now.plus(-i64::from(log_days) * DAY);
         match block_in_place(|| call_log::expire(&app.store, oldest)) {

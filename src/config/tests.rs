@@ -129,3 +129,19 @@ fn the_table_is_whole() {
         assert_eq!(setting.default.parse::<bool>().is_ok(), setting.switch, "{}", setting.name);
     }
 }
+
+#[test]
+fn documents_on_this_machine_are_for_servers_on_this_machine() {
+    let check = |variables: &str, expected: bool| {
+        let config = load("", &format!("CLIENT_DOCUMENTS_LOOPBACK=true {variables}"), "").unwrap();
+        let error = config.check_serving(false).err().map(|error| error.public);
+        assert_eq!(error.is_none(), expected, "{variables}");
+        assert!(
+            error.is_none_or(|error| error.starts_with("client_documents_loopback is set (from variable"))
+        );
+    };
+    check("", true);
+    check("PUBLIC_URL=http://localhost:9", true);
+    check("PUBLIC_URL=https://chat.example.com", false);
+    check("LISTEN=0.0.0.0:1 PUBLIC_URL=http://localhost:9 INSECURE_HTTP=true", false);
+}

@@ -112,8 +112,11 @@ pub fn list_operators(tx: &SystemTx<'_>) -> Result<Vec<Row>> {
     rows.map(|row| complete(row?)).collect()
 }
 
-/// Deletes a client, entered or registered; whether there was one.
-pub fn delete(tx: &SystemTx<'_>, id: &str) -> Result<bool> {
+/// Deletes a client, entered or registered, and ends what people allowed it; whether there was one.
+pub fn delete(tx: &SystemTx<'_>, id: &str, now: Time) -> Result<bool> {
+    let sql = "UPDATE oauth_grant SET revoked_at = ?2, revoked_why = 'removed' \
+               WHERE client_id = ?1 AND revoked_at IS NULL";
+    tx.connection.execute(sql, params![id, now.0])?;
     Ok(tx.connection.execute("DELETE FROM oauth_client WHERE id = ?1", [id])? == 1)
 }
 
@@ -204,7 +207,7 @@ mod tests {
             assert_eq!(find(tx, "dcr_b")?, Some(secret));
             assert_eq!(find(tx, "DCR_B")?, None);
             assert_eq!(list_operators(tx)?, [row("own", true, Time(1))]);
-            assert!(delete(tx, "own")? && !delete(tx, "own")?);
+            assert!(delete(tx, "own", Time(2))? && !delete(tx, "own", Time(2))?);
             Ok(())
         });
     }
@@ -244,6 +247,10 @@ mod tests {
             assert!(left("dcr_granted")? && left("dcr_again")? && left("own")?);
             assert!(!left("dcr_idle")? && !left("dcr_revoked")?);
             assert_eq!(expire(tx, Time(101 * week))?, 2, "grants end too");
+            assert!(!delete(tx, "dcr_granted", Time(9))?, "it is gone, its grants end all the same");
+            let sql = "SELECT revoked_at, revoked_why FROM oauth_grant WHERE id = 1";
+            let ended = tx.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            assert_eq!(ended, (9, "removed".to_owned()));
             Ok(())
         });
     }

@@ -8,6 +8,7 @@ mod http;
 mod import;
 mod isolation;
 mod limit;
+mod oauth_clients;
 mod pages_frame;
 mod processes;
 mod properties;
