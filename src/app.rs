@@ -103,6 +103,13 @@ impl App {
         self.training.get_or_init(|| Worker::start(Arc::clone(&self.store), self.clock.clone()));
     }
 
+    /// Says that a job was queued.
+    pub fn wake_training(&self) {
+        if let Some(worker) = self.training.get() {
+            worker.wake();
+        }
+    }
+
     /// Stops that thread, for good; a job that it is at goes back into the queue.
     pub fn stop_training(&self) {
         if let Some(worker) = self.training.get() {
@@ -272,8 +279,8 @@ impl App {
             note(tx, grant.tenant, grant.stale_key, now, &Ok(balance), row)?;
             Ok(Ok((balance, ran)))
         });
-        if let (Effect::Start, Some(worker)) = (entry.spec.effect, self.training.get()) {
-            worker.wake();
+        if entry.spec.effect == Effect::Start {
+            self.wake_training();
         }
         match done {
             Ok(Ok((balance, ran))) => Ended::counted(ran, balance),

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::choice::choice;
-use super::{SystemTx, Tenant, TenantTx};
+use super::{SystemTx, Tenant, TenantTx, chatbot, knowledge};
 use crate::clock::{SECOND, Time};
 use crate::error::{Error, Result};
 
@@ -52,6 +52,9 @@ pub struct Job {
     /// Why it did not end well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whose credential asked for it; pages show it.
+    #[serde(skip)]
+    pub requested_by: String,
 }
 
 /// A job in a worker's hands.
@@ -65,7 +68,18 @@ pub struct Claimed {
     pub chatbot: i64,
 }
 
-const COLUMNS: &str = "id, chatbot, status, done, total, requested_at, started_at, finished_at, error";
+const COLUMNS: &str = "id, chatbot, status, done, total, requested_at, started_at, finished_at, error, \
+                       requested_by";
+
+/// Has everything that a chatbot answers from indexed anew: its queued or running job, and `true`; if there is none, a
+/// new one, and `false`. `None` when there is no such chatbot.
+pub fn start(tx: &TenantTx<'_>, chatbot: i64, actor: &str, now: Time) -> Result<Option<(Job, bool)>> {
+    if !chatbot::exists(tx, chatbot)? {
+        return Ok(None);
+    }
+    let total = knowledge::sources(tx, chatbot)?.iter().map(|source| source.items).sum();
+    request(tx, chatbot, total, actor, now).map(Some)
+}
 
 /// The chatbot's queued or running job, and `true`; if there is none, a new one for `total` things, and `false`.
 /// The chatbot must be there.
@@ -85,10 +99,15 @@ pub fn request(tx: &TenantTx<'_>, chatbot: i64, total: i64, actor: &str, now: Ti
 
 /// The chatbot's last job.
 pub fn latest(tx: &TenantTx<'_>, chatbot: i64) -> Result<Option<Job>> {
+    Ok(last(tx, chatbot, 1)?.pop())
+}
+
+/// The chatbot's last `limit` jobs, newest first.
+pub fn last(tx: &TenantTx<'_>, chatbot: i64, limit: i64) -> Result<Vec<Job>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM training_job WHERE organisation = ?1 AND chatbot = ?2 ORDER BY id DESC LIMIT 1"
+        "SELECT {COLUMNS} FROM training_job WHERE organisation = ?1 AND chatbot = ?2 ORDER BY id DESC LIMIT ?3"
     );
-    tx.first(&sql, &[&chatbot], |row| {
+    tx.all(&sql, &[&chatbot, &limit], |row| {
         Ok(Job {
             id: row.get(0)?,
             chatbot_id: row.get(1)?,
@@ -99,6 +118,7 @@ pub fn latest(tx: &TenantTx<'_>, chatbot: i64) -> Result<Option<Job>> {
             started_at: row.get::<_, Option<i64>>(6)?.map(Time),
             finished_at: row.get::<_, Option<i64>>(7)?.map(Time),
             error: row.get(8)?,
+            requested_by: row.get(9)?,
         })
     })
 }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{Cx, Effect, Json, Refusal, Spec, schema};
 use crate::store::training_job::{self, Job};
-use crate::store::{chatbot, knowledge};
 
 /// The tool.
 pub struct Tool;
@@ -48,11 +47,10 @@ impl super::Tool for Tool {
     }
 
     fn run(cx: &Cx<'_>, args: Args) -> Result<Json, Refusal> {
-        if !chatbot::exists(cx.tx, args.chatbot_id)? {
+        let started = training_job::start(cx.tx, args.chatbot_id, cx.actor, cx.now)?;
+        let Some((job, already_running)) = started else {
             return Err(Refusal::not_found("chatbot", args.chatbot_id, "list_chatbots"));
-        }
-        let total = knowledge::sources(cx.tx, args.chatbot_id)?.iter().map(|source| source.items).sum();
-        let (job, already_running) = training_job::request(cx.tx, args.chatbot_id, total, cx.actor, cx.now)?;
+        };
         Json::of(&Answer { job, already_running })
     }
 }
