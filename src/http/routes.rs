@@ -73,6 +73,14 @@ pub(super) const ROUTES: &[Route] = &[
     public(Method::GET, &["/assets/times.js"], pages::script),
     public(Method::GET, &["/favicon.ico", "/assets/icon.svg"], pages::icon),
     member(Method::GET, &["/"], pages::overview::show),
+    member(Method::GET, &["/chatbots"], pages::chatbots::list),
+    member(Method::GET, &["/chatbots/{id}"], pages::chatbots::show),
+    member(Method::POST, &["/chatbots/{id}/undo"], pages::chatbots::undo),
+    member(Method::POST, &["/chatbots/{id}/train"], pages::chatbots::train),
+    member(Method::GET, &["/keys"], pages::keys::list),
+    member(Method::POST, &["/keys"], pages::keys::create),
+    member(Method::POST, &["/keys/{id}/revoke"], pages::keys::revoke),
+    member(Method::GET, &["/connect"], pages::connect::show),
 ];
 
 /// A row for anyone.
