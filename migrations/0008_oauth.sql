@@ -62,11 +62,17 @@ CREATE TABLE oauth_grant (
     chatbots        TEXT,
     created_at      INTEGER NOT NULL,
     last_used_at    INTEGER,
-    -- When the family ends whatever is refreshed.
+    -- When the family ends whatever is refreshed; until the app redeems its code, when the code ends.
     expires_at      INTEGER NOT NULL,
     revoked_at      INTEGER,
-    -- Why: 'member', 'client', 'reuse', 'removed', 'password' …
+    -- Why: 'member', 'client', 'replay', 'reuse', 'removed', 'password' …
     revoked_why     TEXT,
+    -- The rotation of refresh tokens: the generation that is current, how many tokens it has, when its first one was
+    -- made of the generation before, and the newest generation of which a token was used.
+    generation      INTEGER NOT NULL DEFAULT 0,
+    siblings        INTEGER NOT NULL DEFAULT 0,
+    rotated_at      INTEGER,
+    used_generation INTEGER NOT NULL DEFAULT -1,
     PRIMARY KEY (organisation, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX oauth_grant_by_user ON oauth_grant (user);
@@ -80,6 +86,7 @@ CREATE TABLE oauth_code (
     -- S256 (RFC 7636), as it came.
     challenge    TEXT NOT NULL,
     expires_at   INTEGER NOT NULL,
+    -- When it was redeemed.
     used_at      INTEGER,
     -- Attempts that did not verify; they neither use the code nor revoke anything.
     failures     INTEGER NOT NULL DEFAULT 0,
@@ -93,18 +100,14 @@ CREATE TABLE oauth_token (
     organisation INTEGER NOT NULL,
     grant_id     INTEGER NOT NULL,
     kind         TEXT NOT NULL CHECK (kind IN ('access', 'refresh')),
-    -- The refresh token (its hash) that this one came of; null for those of a code.
-    parent       BLOB,
-    -- Counts the rotations, from 0.
+    -- Counts the rotations, from 0; an access token has that of the refresh token it came with.
     generation   INTEGER NOT NULL,
     -- Whether it carries mcp:write.
     write        INTEGER NOT NULL,
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL,
-    -- Of an access token: when it was first used. Of a refresh token: when it was first rotated, and how often since.
+    -- When it was first used: an access token for a request, a refresh token for its successor.
     used_at      INTEGER,
-    rotations    INTEGER NOT NULL DEFAULT 0,
-    revoked_at   INTEGER,
     FOREIGN KEY (organisation, grant_id) REFERENCES oauth_grant (organisation, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX oauth_token_by_grant ON oauth_token (organisation, grant_id);

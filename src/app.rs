@@ -8,13 +8,14 @@ use std::time::Instant;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-use crate::access::{self, Endpoint, Grant, Grants, Reach, Signals};
+use crate::access::{self, Endpoint, Grant, Grants, Reach, Signals, Stale};
 use crate::clock::{self, Clock, Time, random};
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
+use crate::protocol::rpc::INVALID_REQUEST;
 use crate::protocol::{self, Call, Engine, Outcome, Output, Response, ToolDef, View};
 use crate::store::quota::{self, Balance, Exhausted};
-use crate::store::{Durability, Store, SystemTx, api_key, call_log};
+use crate::store::{Durability, Store, SystemTx, call_log};
 use crate::tools::{self, Cx, Effect, Entry, Refusal};
 use crate::training::Worker;
 
@@ -62,6 +63,8 @@ pub struct Answer {
     pub exhausted: Option<Exhausted>,
     /// Seconds to wait, where too many calls of the credential were refused.
     pub retry_after: Option<i64>,
+    /// Whether the app is to ask its person for mcp:write, then to call again (RFC 6750, section 3.1).
+    pub insufficient_scope: bool,
 }
 
 /// How a call ended, before it is put into the protocol's words.
@@ -117,12 +120,21 @@ impl App {
         }
     }
 
+    /// Notes that an access token which was never used before is used now. That it cannot be noted is no reason to turn
+    /// its request away: reading goes on while the disk is full.
+    pub fn note_first_use(&self, grant: &Grant) {
+        let Some(token) = grant.unused else { return };
+        if let Err(error) = access::note_first_use(&self.store, token, self.clock.now()) {
+            tracing::warn!(?error, "the first use of an access token could not be noted");
+        }
+    }
+
     /// Who the bearer credential is; `None` when it stands for nothing (any more).
     ///
     /// # Errors
     /// Those of the store.
     pub fn authenticate(&self, bearer: &str) -> Result<Option<Arc<Grant>>> {
-        self.grants.authenticate(&self.store, bearer, self.clock.now())
+        self.grants.authenticate(&self.store, &self.keyring, bearer, self.clock.now())
     }
 
     /// The signs of read-only of a request with this grant.
@@ -168,7 +180,7 @@ impl App {
             Refusal::from(Error::internal("the engine knows a tool that the table has not"))
         })?;
         if entry.spec.effect != Effect::Read && access::reach(caller.signals) != Reach::Full {
-            return Err(words::read_only(entry.spec.name, caller.signals));
+            return Err(words::read_only(entry.spec.name, caller));
         }
         Ok((entry, entry.check(arguments)?))
     }
@@ -233,10 +245,10 @@ impl App {
     ) -> Ended {
         row.outcome = outcome_code(ran.as_ref());
         row.duration_us = micros(caller.arrived);
-        let (tenant, stale_key) = (caller.grant.tenant, caller.grant.stale_key);
+        let (tenant, stale) = (caller.grant.tenant, caller.grant.stale);
         let counted = self.store.write(Durability::Process, move |tx| {
             let counted = quota::debit(&tx.tenant(tenant), now)?;
-            note(tx, tenant, stale_key, now, &counted, row)?;
+            note(tx, tenant, stale, now, &counted, row)?;
             Ok(counted)
         });
         match (counted, ran) {
@@ -264,7 +276,7 @@ impl App {
             let balance = match counted {
                 Ok(balance) => balance,
                 Err(refused) => {
-                    note(tx, grant.tenant, grant.stale_key, now, &Err(refused), row)?;
+                    note(tx, grant.tenant, grant.stale, now, &Err(refused), row)?;
                     return Ok(Err(refused));
                 }
             };
@@ -276,7 +288,7 @@ impl App {
             });
             row.outcome = outcome_code(Some(&ran));
             row.duration_us = micros(arrived);
-            note(tx, grant.tenant, grant.stale_key, now, &Ok(balance), row)?;
+            note(tx, grant.tenant, grant.stale, now, &Ok(balance), row)?;
             Ok(Ok((balance, ran)))
         });
         if entry.spec.effect == Effect::Start {
@@ -313,9 +325,21 @@ impl App {
                 words::add_notice(&mut structured, balance.as_ref());
                 Outcome::Done(Output { structured, meta })
             }
+            Err(refusal) if refusal.code == words::NO_SCOPE => {
+                let text = refusal.message;
+                let response = call.finish(Outcome::Fault(INVALID_REQUEST, text));
+                let response = Response { status: 403, ..response };
+                return Answer { response, balance, exhausted, retry_after: None, insufficient_scope: true };
+            }
             Err(refusal) => Outcome::Refused(refused(call.name, refusal, exhausted, self.clock.now(), meta)),
         };
-        Answer { response: call.finish(outcome), balance, exhausted, retry_after: None }
+        Answer {
+            response: call.finish(outcome),
+            balance,
+            exhausted,
+            retry_after: None,
+            insufficient_scope: false,
+        }
     }
 }
 
@@ -338,12 +362,14 @@ impl Ended {
 fn note(
     tx: &SystemTx<'_>,
     tenant: crate::store::Tenant,
-    stale_key: Option<i64>,
+    stale: Option<Stale>,
     now: Time,
     counted: &Result<Balance, (Balance, Exhausted)>,
     mut row: call_log::Call,
 ) -> Result<()> {
-    let tx = tx.tenant(tenant);
+    if let Some(stale) = stale {
+        stale.note(tx, tenant, now)?;
+    }
     row.day_remaining = match counted {
         Ok(balance) => balance.day.remaining,
         Err((balance, _)) => {
@@ -351,10 +377,7 @@ fn note(
             balance.day.remaining
         }
     };
-    if let Some(key) = stale_key {
-        api_key::touch(&tx, key, now)?;
-    }
-    call_log::append(&tx, &row)
+    call_log::append(&tx.tenant(tenant), &row)
 }
 
 fn outcome_code(ran: Option<&Result<tools::Json, Refusal>>) -> String {

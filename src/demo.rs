@@ -173,8 +173,9 @@ mod tests {
         let second = prepare(&store, NOW.plus(DAY)).unwrap();
         assert_eq!(count(&store), (5, 4));
         assert_ne!(first.api_key, second.api_key);
+        let keyring = crate::keyring::Keyring::open(folder.path(), NOW).unwrap();
         for key in [&first.api_key, &second.api_key, &first.free_api_key] {
-            assert!(crate::access::authenticate(&store, key, NOW).unwrap().is_some());
+            assert!(crate::access::authenticate(&store, &keyring, key, NOW).unwrap().is_some());
         }
         for (earlier, person) in first.people.iter().zip(&second.people) {
             let kept = store.peek(|tx| user::find(tx, person.email)).unwrap().unwrap();

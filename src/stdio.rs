@@ -22,7 +22,14 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// # Errors
 /// `Unauthorized` when the key stands for nothing; `Internal` when `output` cannot be written.
 pub fn run(app: &App, key: &str, mut input: impl Read, output: impl Write) -> Result<()> {
-    app.authenticate(key)?.ok_or_else(refused)?;
+    let grant = app.authenticate(key)?.ok_or_else(refused)?;
+    if grant.audience.is_some() {
+        return Err(Error::new(
+            Kind::Unauthorized,
+            "CHATERIMO_API_KEY holds the access token of an app, which is for HTTP alone. Put an API key into it; \
+             `chaterimo key create` makes one.",
+        ));
+    }
     let mut lines = Lines::new(LINE_BYTES_MAX);
     let mut wire = Wire { app, key, session: Session::default(), output };
     let mut chunk = vec![0; CHUNK_BYTES];

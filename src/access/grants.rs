@@ -1,5 +1,6 @@
 //! Grants that were looked up a moment ago. They hold for as long as the database stands as it did: after any commit,
-//! by this process or another, each is looked up again, so that a revoked key is refused by the next request.
+//! by this process or another, each is looked up again, so that a revoked key is refused by the next request. A token
+//! ends at its time all the same.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Grant;
 use crate::clock::Time;
 use crate::error::Result;
+use crate::keyring::Keyring;
 use crate::store::Store;
 
 /// How many grants are kept; when there are more, they are looked up again.
@@ -28,13 +30,21 @@ impl Grants {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn authenticate(&self, store: &Store, bearer: &str, now: Time) -> Result<Option<Arc<Grant>>> {
+    pub fn authenticate(
+        &self,
+        store: &Store,
+        keyring: &Keyring,
+        bearer: &str,
+        now: Time,
+    ) -> Result<Option<Arc<Grant>>> {
         // Asked before the look-up: a commit that comes between the two makes what is kept look old, never new.
         let version = store.version()?;
         if let Some(grant) = self.recent(version).by_bearer.get(bearer) {
-            return Ok(Some(Arc::clone(grant)));
+            let lives = grant.expires_at.is_none_or(|at| now < at);
+            return Ok(lives.then(|| Arc::clone(grant)));
         }
-        let Some(grant) = super::authenticate(store, bearer, now)?.map(Arc::new) else { return Ok(None) };
+        let found = super::authenticate(store, keyring, bearer, now)?.map(Arc::new);
+        let Some(grant) = found else { return Ok(None) };
         let mut recent = self.recent(version);
         if recent.by_bearer.len() >= KEPT_MAX {
             recent.by_bearer.clear();
@@ -70,10 +80,11 @@ mod tests {
             Ok((tenant, api_key::create(&tx.tenant(tenant), "test", false, now)?))
         });
         let (tenant, (id, key)) = made.unwrap();
+        let keyring = Keyring::open(folder.path(), now).unwrap();
         let grants = Grants::default();
-        let ask = || grants.authenticate(&store, &key, now).unwrap();
+        let ask = || grants.authenticate(&store, &keyring, &key, now).unwrap();
         assert!(Arc::ptr_eq(&ask().unwrap(), &ask().unwrap()), "looked up once");
-        assert!(grants.authenticate(&store, "cha_other", now).unwrap().is_none());
+        assert!(grants.authenticate(&store, &keyring, "cha_other", now).unwrap().is_none());
         // Another process has a store of its own on the same folder.
         let elsewhere = Store::open(folder.path()).unwrap();
         let revoke = move |tx: &store::SystemTx<'_>| store::api_key::revoke(&tx.tenant(tenant), id, now);

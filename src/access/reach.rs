@@ -1,7 +1,10 @@
 //! How far a request reaches: any sign of read-only wins, and nothing widens.
 
+use serde::{Deserialize, Serialize};
+
 /// Which of the two endpoints was called; stdio counts as the full one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Endpoint {
     /// `/mcp` and `/mcp/`.
     Full,
@@ -16,6 +19,11 @@ impl Endpoint {
             Endpoint::Full => "full",
             Endpoint::ReadOnly => "readonly",
         }
+    }
+
+    /// The endpoint of that name.
+    pub fn parse(name: &str) -> Option<Endpoint> {
+        [Endpoint::Full, Endpoint::ReadOnly].into_iter().find(|endpoint| endpoint.as_str() == name)
     }
 }
 

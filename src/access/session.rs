@@ -117,7 +117,7 @@ mod tests {
                 let tenant = organisation::create(tx, slug, slug, Plan::Free, now)?.tenant;
                 api_key::create(&tx.tenant(tenant), "test", false, now)
             });
-            authenticate(&store, &made.unwrap().1, now).unwrap().unwrap()
+            authenticate(&store, &keyring, &made.unwrap().1, now).unwrap().unwrap()
         };
         let (ours, theirs) = (grant_of("ours"), grant_of("theirs"));
         let at = |grant, endpoint, now| Sessions { store: &store, keyring: &keyring, grant, endpoint, now };

@@ -66,10 +66,14 @@ pub fn authenticate(
         tenant,
         credential: format!("url:{url}"),
         actor: format!("tokenized URL {url} ({})", holder.label),
+        audience: None,
         read_only: holder.read_only,
+        may_widen: false,
         chatbots: None,
         redact: holder.redact,
-        stale_key: None,
+        expires_at: None,
+        stale: None,
+        unused: None,
     }))
 }
 

@@ -80,5 +80,5 @@ pub(super) fn answer(caller: &Caller<'_>, call: Call, seconds: i64) -> Answer {
         let refusal = Refusal { code: "too_many_refusals", message, data: None, meta: None };
         call.finish(Outcome::Refused(refusal))
     };
-    Answer { response, balance: None, exhausted: None, retry_after: Some(seconds) }
+    Answer { response, balance: None, exhausted: None, retry_after: Some(seconds), insufficient_scope: false }
 }

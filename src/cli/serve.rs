@@ -14,7 +14,7 @@ use crate::demo;
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, Listener, Options, Site};
 use crate::oauth;
-use crate::store::{Store, call_log};
+use crate::store::{Store, call_log, oauth_grant};
 
 /// `chaterimo serve`
 #[derive(clap::Args)]
@@ -84,6 +84,11 @@ async fn keep_house(app: Arc<App>, idle_days: u32, log_days: u32) {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "ended sign-ins and links were forgotten"),
             Err(error) => tracing::warn!(?error, "ended sign-ins and links could not be forgotten"),
+        }
+        match block_in_place(|| oauth_grant::expire(&app.store, now)) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "codes, tokens and grants that ended were deleted"),
+            Err(error) => tracing::warn!(?error, "codes and tokens that ended could not be deleted"),
         }
         match block_in_place(|| oauth::client::expire(&app.store, now)) {
             Ok(0) => {}

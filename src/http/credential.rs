@@ -1,12 +1,12 @@
-//! The credential of a request, and the challenge to whoever sends none that holds (RFC 6750).
+//! The credential of a request, and the challenge to whoever sends none that holds (RFC 6750; RFC 9728, section 5.1).
 
 use std::sync::Arc;
 
-use hyper::header::{self, HeaderMap};
+use hyper::header::{self, HeaderMap, HeaderValue};
 
 use super::Site;
 use super::respond::Refusal;
-use crate::access::Grant;
+use crate::access::{Endpoint, Grant};
 
 /// What is the matter with a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +16,45 @@ enum Challenge {
     Malformed,
 }
 
-/// The grant of whoever sends these fields.
+/// Where a challenge is for.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The public origin.
+    origin: &'a str,
+    /// The endpoint's path as the client spells it: strict clients want their own spelling back.
+    path: &'a str,
+    endpoint: Endpoint,
+}
+
+/// The grant of whoever sends these fields to the endpoint at `path`. A token for the other endpoint is as unknown as
+/// any that we did not make (RFC 8707).
 ///
 /// # Errors
 /// 401 with a challenge when there is no credential or it stands for nothing, 400 when it cannot be read (RFC 6750
 /// section 3.1); what the store says when it cannot be asked.
-pub(super) fn authenticate(site: &Site, headers: &HeaderMap) -> Result<Arc<Grant>, Refusal> {
-    let bearer = bearer(headers).map_err(Challenge::refusal)?;
-    site.app.authenticate(bearer)?.ok_or_else(|| Challenge::Invalid.refusal())
+pub(super) fn authenticate(
+    site: &Site,
+    headers: &HeaderMap,
+    endpoint: Endpoint,
+    path: &str,
+) -> Result<Arc<Grant>, Refusal> {
+    let place = Place { origin: &site.options.public_origin, path, endpoint };
+    let bearer = bearer(headers).map_err(|challenge| challenge.refusal(place))?;
+    let grant = site.app.authenticate(bearer)?;
+    let holds = grant.filter(|grant| grant.audience.is_none_or(|audience| audience == endpoint));
+    holds.ok_or_else(|| Challenge::Invalid.refusal(place))
+}
+
+/// The challenge to an app whose token can only read, that tries to change something at `path` (RFC 6750, section 3.1).
+pub(super) fn step_up(site: &Site, path: &str) -> HeaderValue {
+    let place = Place { origin: &site.options.public_origin, path, endpoint: Endpoint::Full };
+    let field = format!(
+        "Bearer error=\"insufficient_scope\", scope=\"{}\", resource_metadata=\"{}\", \
+         error_description=\"This tool changes things and needs mcp:write\"",
+        place.scope(),
+        place.metadata()
+    );
+    HeaderValue::try_from(field).unwrap_or(HeaderValue::from_static("Bearer error=\"insufficient_scope\""))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Challenge> {
@@ -45,32 +76,76 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Challenge> {
     }
 }
 
+impl Place<'_> {
+    /// The URL of the resource's metadata (RFC 9728, section 3.1).
+    fn metadata(self) -> String {
+        format!("{}/.well-known/oauth-protected-resource{}", self.origin, self.path)
+    }
+
+    /// All that can be asked for here: clients that ask again for more, later, get it wrong.
+    fn scope(self) -> &'static str {
+        match self.endpoint {
+            Endpoint::Full => "mcp:read mcp:write",
+            Endpoint::ReadOnly => "mcp:read",
+        }
+    }
+}
+
 impl Challenge {
     /// One `WWW-Authenticate` field, `Bearer` first, the description last. Which credential is wrong, and how, is the
-    /// same text for all, so that none can be guessed at. The URL of the resource's metadata will stand first here.
-    fn refusal(self) -> Refusal {
-        let (status, code, field, text) = match self {
+    /// same text for all, so that none can be guessed at.
+    fn refusal(self, place: Place<'_>) -> Refusal {
+        let (status, code, error, text) = match self {
             Challenge::Missing => (
                 401,
                 "unauthorized",
-                "Bearer realm=\"chaterimo\"",
-                "Send an API key: Authorization: Bearer cha_…",
+                "",
+                "Sign in with OAuth, as the WWW-Authenticate field says, or send an API key: Authorization: Bearer cha_…",
             ),
             Challenge::Invalid => (
                 401,
                 "invalid_token",
-                "Bearer realm=\"chaterimo\", error=\"invalid_token\", \
-                 error_description=\"The credential is unknown, expired or revoked\"",
-                "The credential is unknown, expired or revoked. Ask whoever runs this server for a new API key.",
+                ", error=\"invalid_token\", error_description=\"The credential is unknown, expired or revoked\"",
+                "The credential is unknown, expired or revoked. Connect again, or ask whoever runs this server for a new \
+                 API key.",
             ),
             Challenge::Malformed => (
                 400,
                 "invalid_request",
-                "Bearer realm=\"chaterimo\", error=\"invalid_request\", \
+                ", error=\"invalid_request\", \
                  error_description=\"Send one Authorization field: Bearer and a token\"",
-                "Send one Authorization field: Bearer, a space, and an API key.",
+                "Send one Authorization field: Bearer, a space, and a token or API key.",
             ),
         };
-        Refusal::new(status, code, text).with(header::WWW_AUTHENTICATE, field)
+        let (metadata, scope) = (place.metadata(), place.scope());
+        let field = format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scope}\"{error}");
+        Refusal::new(status, code, text).with(header::WWW_AUTHENTICATE, &field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_name_the_resource_as_it_was_spelt() {
+        let check = |challenge: Challenge, path: &str, endpoint: Endpoint, expected: &str| {
+            let place = Place { origin: "https://chat.example.com", path, endpoint };
+            let answer = challenge.refusal(place).answer(super::super::respond::Style::Rpc);
+            assert_eq!(answer.headers()[header::WWW_AUTHENTICATE], expected);
+        };
+        let head = "Bearer resource_metadata=\"https://chat.example.com/.well-known/oauth-protected-resource";
+        let both = "scope=\"mcp:read mcp:write\"";
+        check(Challenge::Missing, "/mcp/", Endpoint::Full, &format!("{head}/mcp/\", {both}"));
+        check(Challenge::Missing, "/mcp", Endpoint::Full, &format!("{head}/mcp\", {both}"));
+        check(
+            Challenge::Invalid,
+            "/mcp-readonly/",
+            Endpoint::ReadOnly,
+            &format!(
+                "{head}/mcp-readonly/\", scope=\"mcp:read\", error=\"invalid_token\", \
+                 error_description=\"The credential is unknown, expired or revoked\""
+            ),
+        );
     }
 }

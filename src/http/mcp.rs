@@ -31,6 +31,8 @@ pub(super) struct Exchange<'a> {
     pub site: &'a Arc<Site>,
     pub pulse: &'a Arc<Pulse>,
     pub endpoint: Endpoint,
+    /// The endpoint's URL as the client spells it.
+    pub path: &'a str,
     pub grant: Arc<Grant>,
     pub headers: &'a HeaderMap,
     pub arrived: Instant,
@@ -74,10 +76,11 @@ impl Exchange<'_> {
         check_accept(self.headers, &["text/event-stream"])?;
         self.find_session(session)?;
         let (site, endpoint, id) = (Arc::clone(self.site), self.endpoint, session.to_owned());
+        let path = self.path.to_owned();
         let credential = self.headers.get(header::AUTHORIZATION).cloned();
         let credential = credential.map(|value| (header::AUTHORIZATION, value)).into_iter().collect();
         let lives = move || {
-            let grant = credential::authenticate(&site, &credential);
+            let grant = credential::authenticate(&site, &credential, endpoint, &path);
             grant.is_ok_and(|grant| {
                 sessions(&site, &grant, endpoint).find(&id).is_ok_and(|found| found.is_some())
             })
@@ -151,7 +154,9 @@ impl Exchange<'_> {
     /// The answer to calls; when the quota refused one, its fields say so too.
     fn metered(&self, done: app::Answer) -> Answer {
         let quota = done.exhausted.map(|_| quota_fields(&done, self.site.app.clock.now()));
+        let short = done.insufficient_scope.then(|| credential::step_up(self.site, self.path));
         let mut answer = answer(done.response);
+        answer.headers_mut().extend(short.map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
         if let Some(seconds) = done.retry_after {
             answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
@@ -272,7 +277,7 @@ fn text(value: &HeaderValue) -> &str {
 }
 
 fn unmetered(response: Response) -> app::Answer {
-    app::Answer { response, balance: None, exhausted: None, retry_after: None }
+    app::Answer { response, balance: None, exhausted: None, retry_after: None, insufficient_scope: false }
 }
 
 fn answer(response: Response) -> Answer {

@@ -24,6 +24,7 @@ use super::request::{Peer, check_host, check_origin, check_target, client_addres
 use super::respond::{self, Answer, Late, Payload, Refusal, Style};
 use super::routes::{Access, FORM_BYTES, Found, Handler, allowed};
 use super::visit::{Asked, Visit};
+use crate::access::{Endpoint, Grant};
 use crate::clock;
 
 /// Answers one request, whatever happens on the way.
@@ -109,12 +110,14 @@ async fn answer(
         }
     }
     let grant = match access {
-        Access::Bearer => Some(credential::authenticate(site, &parts.headers)?),
+        Access::Bearer => Some(authenticate(site, found, parts)?),
         _ => None,
     };
     let Found::Route(route, pattern) = found else { return Err(no_such(found, &parts.method)) };
-    let exchange =
-        |endpoint, grant| Exchange { site, pulse, endpoint, grant, headers: &parts.headers, arrived };
+    let exchange = |endpoint, grant| {
+        let path = parts.uri.path();
+        Exchange { site, pulse, endpoint, path, grant, headers: &parts.headers, arrived }
+    };
     match (route.handler, grant) {
         (Handler::Send(endpoint), Some(grant)) => exchange(endpoint, grant).send(body).await,
         (Handler::Listen(endpoint), Some(grant)) => exchange(endpoint, grant).listen(),
@@ -159,6 +162,19 @@ fn visit(
         visit.member()?;
     }
     handler(&visit).map(|answer| visit.finish(answer))
+}
+
+/// Who asks an endpoint.
+fn authenticate(site: &Site, found: Found, parts: &Parts) -> Result<Arc<Grant>, Refusal> {
+    let endpoint = match found.route().map(|route| route.handler) {
+        Some(Handler::Send(endpoint) | Handler::Listen(endpoint) | Handler::End(endpoint)) => endpoint,
+        _ => Endpoint::Full,
+    };
+    let grant = credential::authenticate(site, &parts.headers, endpoint, parts.uri.path())?;
+    if grant.unused.is_some() {
+        site.wait_for(|| site.app.note_first_use(&grant));
+    }
+    Ok(grant)
 }
 
 fn ready(site: &Site) -> Result<Answer, Refusal> {

@@ -3,16 +3,23 @@
 //! Everything here is a function of the store, the keyring and the time; `http/oauth` reads requests and writes what
 //! comes of them.
 
+pub mod audience;
+pub mod authorize;
 mod buckets;
 pub mod client;
+pub mod consent;
 pub mod document;
 pub mod fault;
 mod json;
 pub mod metadata;
+pub mod params;
 pub mod redirect;
+mod refresh;
 pub mod registration;
+mod revoke;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod token;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::document::{Documents, Options};
-use super::{Server, Settings};
+use super::{AuthMethod, Client, ClientKind, Server, Settings};
 use crate::clock::{Clock, Time};
 use crate::config::ClientDocuments;
 use crate::keyring::Keyring;
@@ -29,4 +29,18 @@ pub fn server_with(documents: &Options) -> (tempfile::TempDir, Server) {
     let documents = Arc::new(Documents::open(documents, ISSUER).unwrap());
     let clock = Clock::manual(Time(1_000));
     (folder, Server::new(store, keyring, clock, ISSUER.to_owned(), settings, documents))
+}
+
+/// A public client that registered itself and gets refresh tokens.
+pub fn client(id: &str, redirect_uris: &[&str]) -> Client {
+    Client {
+        id: id.to_owned(),
+        kind: ClientKind::Registered,
+        name: "An \u{202e}app".to_owned(),
+        redirect_uris: redirect_uris.iter().map(|uri| (*uri).to_owned()).collect(),
+        auth_method: AuthMethod::None,
+        secret_hash: None,
+        refreshes: true,
+        created_at: Some(Time(0)),
+    }
 }

@@ -109,3 +109,31 @@ pub fn lead(tx: &TenantTx<'_>, id: i64, captured_at: Time) -> Result<()> {
                VALUES (?1, ?2, 1, 'kim@example.com', ?3)";
     tx.execute(sql, &[&id, &captured_at.0]).map(|_| ())
 }
+
+/// The person with this address as a member who has taken the membership up; the user's id.
+pub fn member(tx: &TenantTx<'_>, email: &str, role: &str) -> Result<i64> {
+    let sql = "INSERT INTO user (email, name, created_at) VALUES (?1, ?1, 0) ON CONFLICT (email) DO NOTHING";
+    tx.connection.execute(sql, [email])?;
+    let sql = "INSERT INTO member (organisation, user, role, created_at, accepted_at) \
+               SELECT ?1, id, ?3, 0, 0 FROM user WHERE email = ?2 \
+               ON CONFLICT (organisation, user) DO UPDATE SET role = excluded.role";
+    tx.execute(sql, &[&email, &role])?;
+    tx.number("SELECT id FROM user WHERE email = ?2 AND ?1 > 0", &[&email])
+}
+
+/// Ends that membership, and nothing else.
+pub fn end_membership(tx: &TenantTx<'_>, user: i64) -> Result<()> {
+    tx.execute("DELETE FROM member WHERE organisation = ?1 AND user = ?2", &[&user]).map(|_| ())
+}
+
+/// A browser that `user` is signed in with.
+pub fn browser_session(tx: &TenantTx<'_>, hash: &[u8; 32], user: i64) -> Result<()> {
+    let sql = "INSERT INTO browser_session (hash, user, organisation, created_at, last_seen_at, authenticated_at) \
+               VALUES (?2, ?3, ?1, 0, 0, 0)";
+    tx.execute(sql, &[&hash.as_slice(), &user]).map(|_| ())
+}
+
+/// Takes a table away, so that a query of it fails.
+pub fn drop_table(tx: &TenantTx<'_>, table: &str) -> Result<()> {
+    Ok(tx.connection.execute_batch(&format!("DROP TABLE {table}"))?)
+}

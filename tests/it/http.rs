@@ -148,9 +148,19 @@ fn what_a_request_to_mcp_gets() {
     };
     let bare = |method: &str, fields: &str| format!("{method} /mcp HTTP/1.1\r\n{HOST}{fields}\r\n");
     let json = [("content-type", "application/json"), ("cache-control", "no-store")];
-    let challenge = [("www-authenticate", "Bearer realm=\"chaterimo\""), ("cache-control", "no-store")];
+    let challenge_at = |path: &str| {
+        let scope = if path.contains("readonly") { "mcp:read" } else { "mcp:read mcp:write" };
+        format!(
+            "Bearer resource_metadata=\"https://chat.example.com/.well-known/oauth-protected-resource{path}\", \
+             scope=\"{scope}\""
+        )
+    };
+    let challenge = challenge_at("/mcp");
+    let challenge = [("www-authenticate", challenge.as_str()), ("cache-control", "no-store")];
     for path in ["/mcp", "/mcp/", "/mcp-readonly", "/mcp-readonly/"] {
         check(&post(path, &format!("{key}{JSON}{MODERN}"), DISCOVER), 200, &json);
+        let challenge = challenge_at(path);
+        let challenge = [("www-authenticate", challenge.as_str()), ("cache-control", "no-store")];
         for method in ["POST", "GET", "DELETE", "PUT", "HEAD"] {
             check(&format!("{method} {path} HTTP/1.1\r\n{HOST}\r\n"), 401, &challenge);
         }

@@ -35,7 +35,7 @@ impl Shop {
             api_key::create(&tx.tenant(tenant), "test", false, NOW)
         });
         let key = made.unwrap().1;
-        let grant = access::authenticate(&app.store, &key, NOW).unwrap().unwrap();
+        let grant = access::authenticate(&app.store, &app.keyring, &key, NOW).unwrap().unwrap();
         Shop { app, grant, _folder: folder }
     }
 
