@@ -9,6 +9,7 @@ mod credential;
 mod form;
 mod limits;
 mod mcp;
+mod oauth;
 mod options;
 mod pages;
 mod request;
@@ -31,7 +32,6 @@ use stream::Streams;
 
 use crate::access::accounts::Accounts;
 use crate::app::App;
-use crate::oauth;
 
 pub use accept::{Listener, Stop, serve, signals};
 pub use limits::Limits;
@@ -45,7 +45,7 @@ pub struct Site {
     /// How it is set up.
     pub options: Options,
     /// Its authorization server.
-    pub oauth: oauth::Server,
+    pub oauth: crate::oauth::Server,
     /// Who signs in.
     pub accounts: Accounts,
     /// Told when it is to stop.
@@ -62,7 +62,7 @@ impl Site {
     pub fn new(app: Arc<App>, options: Options) -> Site {
         let calls = Semaphore::new(options.limits.running_calls);
         let (stop, streams, waiting) = (Stop::default(), Streams::default(), AtomicUsize::new(0));
-        let oauth = oauth::Server::new(
+        let oauth = crate::oauth::Server::new(
             Arc::clone(&app.store),
             Arc::clone(&app.keyring),
             app.clock.clone(),

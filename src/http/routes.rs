@@ -2,6 +2,7 @@
 
 use hyper::Method;
 
+use super::oauth;
 use super::pages;
 use super::respond::{Answer, Refusal, Style};
 use super::visit::{Asked, Visit};
@@ -59,6 +60,13 @@ pub(super) struct Route {
 
 const FULL: &[&str] = &["/mcp", "/mcp/"];
 const READ_ONLY: &[&str] = &["/mcp-readonly", "/mcp-readonly/"];
+const RESOURCES: &[&str] = &[
+    "/.well-known/oauth-protected-resource",
+    "/.well-known/oauth-protected-resource/mcp",
+    "/.well-known/oauth-protected-resource/mcp/",
+    "/.well-known/oauth-protected-resource/mcp-readonly",
+    "/.well-known/oauth-protected-resource/mcp-readonly/",
+];
 
 pub(super) const ROUTES: &[Route] = &[
     route(Method::POST, FULL, Access::Bearer, Style::Rpc, Handler::Send(Endpoint::Full)),
@@ -69,6 +77,9 @@ pub(super) const ROUTES: &[Route] = &[
     route(Method::DELETE, READ_ONLY, Access::Bearer, Style::Rpc, Handler::End(Endpoint::ReadOnly)),
     route(Method::GET, &["/healthz"], Access::Probe, Style::Plain, Handler::Alive),
     route(Method::GET, &["/readyz"], Access::Probe, Style::Plain, Handler::Ready),
+    open(Method::GET, &["/.well-known/oauth-authorization-server"], oauth::clients::server),
+    open(Method::GET, RESOURCES, oauth::clients::resource),
+    open(Method::POST, &["/register"], oauth::clients::register),
     public(Method::GET, &["/assets/style.css"], pages::style_sheet),
     public(Method::GET, &["/assets/times.js"], pages::script),
     public(Method::GET, &["/favicon.ico", "/assets/icon.svg"], pages::icon),
@@ -82,6 +93,15 @@ pub(super) const ROUTES: &[Route] = &[
     member(Method::POST, &["/keys/{id}/revoke"], pages::keys::revoke),
     member(Method::GET, &["/connect"], pages::connect::show),
 ];
+
+/// A row of the authorization server, for clients wherever they run.
+const fn open(
+    method: Method,
+    paths: &'static [&'static str],
+    handler: fn(&Asked<'_>) -> Result<Answer, Refusal>,
+) -> Route {
+    route(method, paths, Access::Open, Style::OAuth, Handler::Open(handler))
+}
 
 /// A row for anyone.
 const fn public(

@@ -33,7 +33,7 @@ fn what_a_raw_request_gets() {
     check(format!("POST /healthz HTTP/1.1\r\n{HOST}Content-Length: 0\r\n\r\n"), 405, &[("allow", "GET")]);
     check(get("/nothing", ""), 404, &[("content-type", "application/json")]);
     let open = [("access-control-allow-origin", "*"), ("content-type", "application/json")];
-    check(get("/.well-known/oauth-authorization-server", "Origin: https://evil.example\r\n"), 404, &open);
+    check(get("/.well-known/openid-configuration", "Origin: https://evil.example\r\n"), 404, &open);
     check(get("/mcp/.well-known/openid-configuration", ""), 404, &open);
     let asks = format!(
         "{HOST}Origin: https://evil.example\r\nAccess-Control-Request-Headers: mcp-protocol-version\r\n"
