@@ -83,6 +83,13 @@ pub(super) const ROUTES: &[Route] = &[
     public(Method::GET, &["/assets/style.css"], pages::style_sheet),
     public(Method::GET, &["/assets/times.js"], pages::script),
     public(Method::GET, &["/favicon.ico", "/assets/icon.svg"], pages::icon),
+    browser(Method::GET, &["/login"], pages::sign_in::show),
+    browser(Method::POST, &["/login"], pages::sign_in::sign_in),
+    browser(Method::POST, &["/logout"], pages::sign_in::sign_out),
+    browser(Method::GET, &["/invitation/{token}"], pages::sign_in::invitation),
+    browser(Method::POST, &["/invitation/{token}"], pages::sign_in::take_up),
+    browser(Method::GET, &["/reset/{token}"], pages::sign_in::reset),
+    browser(Method::POST, &["/reset/{token}"], pages::sign_in::choose),
     member(Method::GET, &["/"], pages::overview::show),
     member(Method::GET, &["/chatbots"], pages::chatbots::list),
     member(Method::GET, &["/chatbots/{id}"], pages::chatbots::show),
@@ -92,6 +99,10 @@ pub(super) const ROUTES: &[Route] = &[
     member(Method::POST, &["/keys"], pages::keys::create),
     member(Method::POST, &["/keys/{id}/revoke"], pages::keys::revoke),
     member(Method::GET, &["/connect"], pages::connect::show),
+    member(Method::GET, &["/account"], pages::account::show),
+    member(Method::POST, &["/account"], pages::account::act),
+    member(Method::GET, &["/members"], pages::members::list),
+    member(Method::POST, &["/members"], pages::members::act),
 ];
 
 /// A row of the authorization server, for clients wherever they run.
@@ -110,6 +121,15 @@ const fn public(
     handler: fn(&Asked<'_>) -> Result<Answer, Refusal>,
 ) -> Route {
     route(method, paths, Access::Public, Style::Plain, Handler::Open(handler))
+}
+
+/// A row for anyone with a browser.
+const fn browser(
+    method: Method,
+    paths: &'static [&'static str],
+    handler: fn(&Visit<'_>) -> Result<Answer, Refusal>,
+) -> Route {
+    route(method, paths, Access::Browser, Style::Page, Handler::Page(handler))
 }
 
 /// A row for whoever is signed in.

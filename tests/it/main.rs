@@ -1,6 +1,7 @@
 //! The one integration binary.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on fails
 
+mod accounts;
 mod bad_input;
 mod bridge;
 mod cli;

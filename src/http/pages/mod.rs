@@ -3,12 +3,15 @@
 //! Templates are in `templates/`; each escapes what it is given. A page's handler gets a [`Visit`] and answers with
 //! [`html`]; what its forms do answers with [`respond::see_other`], so that reloading repeats nothing.
 
+pub(super) mod account;
 pub(super) mod chatbots;
 pub(super) mod connect;
 mod diff;
 pub(super) mod format;
 pub(super) mod keys;
+pub(super) mod members;
 pub(super) mod overview;
+pub(super) mod sign_in;
 
 use askama::Template;
 use bytes::Bytes;
