@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::demo::{Keys, Person};
+use crate::demo::Keys;
 
 /// Where the server is, and with which keys a demo can be asked. Serialised, it is the line that scripts read.
 #[derive(Serialize)]
@@ -33,18 +33,26 @@ impl Greeting {
             env!("CARGO_PKG_VERSION")
         );
         let key = match keys {
-            Some(Keys { api_key, readonly_api_key, free_api_key, people }) => {
+            Some(Keys {
+                api_key,
+                readonly_api_key,
+                free_api_key,
+                owner_email,
+                owner_password,
+                analyst_email,
+                analyst_password,
+            }) => {
                 let _ = write!(
                     text,
                     "Keys of the demo, shown this once:\n\n  full access  {api_key}\n  read-only    \
                      {readonly_api_key}\n  Free plan    {free_api_key}\n\n"
                 );
                 let origin = url.trim_end_matches("mcp/");
-                let _ = write!(text, "Sign in at {origin}login, with passwords of this start:\n\n");
-                for Person { email, password, .. } in people {
-                    let _ = writeln!(text, "  {email:<22}{password}");
-                }
-                text.push('\n');
+                let _ = write!(
+                    text,
+                    "Sign in at {origin}login, with passwords of this start:\n\n  {owner_email:<22}{owner_password}\n  \
+                     {analyst_email:<22}{analyst_password}\n\n"
+                );
                 api_key
             }
             None => {
@@ -81,12 +89,14 @@ mod tests {
     use super::*;
 
     fn keys() -> Keys {
-        let people = vec![Person { email: "owner@demo.example", role: "owner", password: "secret".into() }];
         Keys {
             api_key: "cha_a".into(),
             readonly_api_key: "cha_r".into(),
             free_api_key: "cha_f".into(),
-            people,
+            owner_email: "owner@demo.example",
+            owner_password: "one".into(),
+            analyst_email: "analyst@demo.example",
+            analyst_password: "two".into(),
         }
     }
 
@@ -99,7 +109,10 @@ mod tests {
         let urls =
             r#""url":"http://127.0.0.1:8787/mcp/","readonly_url":"http://127.0.0.1:8787/mcp-readonly/""#;
         check(None, &format!("{{{urls}}}"));
-        let rest = r#""api_key":"cha_a","readonly_api_key":"cha_r","free_api_key":"cha_f","people":[{"email":"owner@demo.example","role":"owner","password":"secret"}]"#;
+        let rest = concat!(
+            r#""api_key":"cha_a","readonly_api_key":"cha_r","free_api_key":"cha_f","owner_email":"owner@demo.example","#,
+            r#""owner_password":"one","analyst_email":"analyst@demo.example","analyst_password":"two""#,
+        );
         check(Some(keys()), &format!("{{{urls},{rest}}}"));
     }
 
@@ -112,7 +125,8 @@ mod tests {
         check("read-only    https://mcp.example.com/mcp-readonly/");
         check("Free plan    cha_f");
         check("Sign in at https://mcp.example.com/login, with passwords of this start:");
-        check("owner@demo.example    secret");
+        check("owner@demo.example    one");
+        check("analyst@demo.example  two");
         check(
             "claude mcp add --transport http chaterimo https://mcp.example.com/mcp/ --header \"Authorization: Bearer cha_a\"",
         );

@@ -3,6 +3,7 @@
 use askama::Template;
 use hyper::StatusCode;
 
+use super::format::Times;
 use super::{Frame, html};
 use crate::access::accounts::Visitor;
 use crate::access::roles::{self, Action};
@@ -16,6 +17,7 @@ use crate::store::user::{Member, Role};
 struct Page<'a> {
     frame: Frame<'a>,
     visitor: &'a Visitor,
+    times: Times,
     members: Vec<Member>,
     /// Whether the password was given recently enough to hand out links and roles.
     is_fresh: bool,
@@ -68,6 +70,7 @@ fn page(visit: &Visit<'_>, done: &'static str, wrong: &str) -> Result<Answer, Re
     html(&Page {
         frame: Frame::new(visit, "Members", "/members"),
         visitor,
+        times: Times::new(&visitor.organisation.timezone, visit.asked.now()),
         members: visit.asked.site.accounts.members(visitor)?,
         is_fresh: visitor.is_fresh(visit.asked.now()),
         done,
