@@ -4,8 +4,10 @@
 //! [`html`]; what its forms do answers with [`respond::see_other`], so that reloading repeats nothing.
 
 pub(super) mod account;
+pub(super) mod apps;
 pub(super) mod chatbots;
 pub(super) mod connect;
+pub(super) mod consent;
 mod diff;
 pub(super) mod format;
 pub(super) mod keys;
