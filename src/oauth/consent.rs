@@ -26,7 +26,7 @@ pub struct Consent {
     pub known_by: KnownBy,
     /// Where the person is sent back to, for people: `claude.ai`, `localhost:51234`, `cursor:`.
     pub redirect_host: String,
-    /// The same for `form-action` of the page's policy: `https://claude.ai`, `cursor:`.
+    /// The same for `form-action` of the page's policy: `https://claude.ai`, `cursor:` ([`redirect::policy_source`]).
     pub redirect_origin: String,
     /// Whether every redirect of the app leads to this machine, hence to whatever program listens there.
     pub loopback_only: bool,
@@ -123,7 +123,7 @@ impl Server {
             client_name: request.client.display_name(),
             known_by: known_by(&request.client),
             redirect_host: origin.split_once("://").map_or(origin.as_str(), |(_, host)| host).to_owned(),
-            redirect_origin: origin,
+            redirect_origin: redirect::policy_source(&request.redirect_uri).to_owned(),
             loopback_only: request.client.redirect_uris.iter().all(|uri| redirect::is_loopback(uri)),
             email: account.email,
             places: places.into_iter().map(Place::from).collect(),

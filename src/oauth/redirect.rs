@@ -63,6 +63,18 @@ pub fn origin_of(uri: &str) -> &str {
     }
 }
 
+/// The source expression for `form-action` that lets a form lead to `uri`: its origin, or where the policy's grammar has
+/// no words for the host, as for an IPv6 address, its scheme (CSP level 3, section 2.3.1).
+pub fn policy_source(uri: &str) -> &str {
+    let origin = origin_of(uri);
+    let Some((scheme, authority)) = origin.split_once("://") else { return origin };
+    let said = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    match split_port(authority).0.bytes().all(said) {
+        true => origin,
+        false => &uri[..=scheme.len()],
+    }
+}
+
 /// Whether `uri` leads to this machine over `http`, hence to whatever program listens there.
 pub fn is_loopback(uri: &str) -> bool {
     split_loopback(uri).is_some()
@@ -240,6 +252,16 @@ mod tests {
         check("https://a.example/cb", "https://a.example/cb/../cb", false);
         check("https://a.example/cb", "https://A.example/cb", false);
         check("https://a.example", "https://a.example/", false);
+    }
+
+    #[test]
+    fn what_a_policy_says_of_them() {
+        let check = |uri: &str, expected: &str| assert_eq!(policy_source(uri), expected);
+        check("https://a.example:8443/cb", "https://a.example:8443");
+        check("http://127.0.0.1:5/cb", "http://127.0.0.1:5");
+        check("http://[::1]:5/cb", "http:");
+        check("https://a_b.example/cb", "https:");
+        check("cursor://a.b/cb", "cursor:");
     }
 
     #[test]

@@ -67,14 +67,16 @@ impl Fetcher {
     ///
     /// # Errors
     /// `App` for all that an outage can look like, `Document` for an answer that is too large, `Id` for a host that is
-    /// not on the public internet.
+    /// not on the public internet, `Server` when too many fetches are under way.
     pub(super) async fn fetch(&self, url: &str) -> Result<Fetched, Failure> {
+        let busy = || Failure::new(Blame::Server, format!("{CONCURRENT} other documents are being fetched"));
+        let slot = tokio::time::timeout(self.deadline, self.slots.acquire()).await;
+        let _slot = slot.map_err(|_| busy())?;
         let slow = || Failure::new(Blame::App, format!("no answer within {} s", self.deadline.as_secs_f32()));
         tokio::time::timeout(self.deadline, self.ask(url)).await.unwrap_or_else(|_| Err(slow()))
     }
 
     async fn ask(&self, url: &str) -> Result<Fetched, Failure> {
-        let _slot = self.slots.acquire().await;
         let answer = self.client(url).send(request(url)?).await.map_err(unreachable)?;
         check_head(answer.status(), answer.headers())?;
         let fresh_millis = freshness(answer.headers());

@@ -126,15 +126,15 @@ impl Documents {
             return Ok(client.clone());
         }
         self.address.check(url).map_err(|reason| Failure::new(Blame::Id, reason))?;
+        if self.mode == ClientDocuments::Known {
+            let reason = format!("client_documents is known, and {url} is not");
+            return Err(Failure::new(Blame::Settings, reason));
+        }
         let copy = self.copy(store, url).await?;
         if let Some((document, client)) = &copy
             && clock.now() < document.fresh_until
         {
             return Ok(client.clone());
-        }
-        if self.mode == ClientDocuments::Known {
-            let reason = format!("client_documents is known, and {url} is not");
-            return Err(Failure::new(Blame::Settings, reason));
         }
         if !self.users.take(&user, clock.now()) {
             return Err(Failure::new(Blame::Asker, format!("user {user} caused too many fetches")));

@@ -164,6 +164,31 @@ async fn a_silent_server_is_given_up() {
 }
 
 #[tokio::test]
+async fn no_more_than_eight_are_fetched_at_a_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/client.json", listener.local_addr().unwrap().port());
+    let fetcher = Arc::new(fetch::Fetcher::new(&near()).unwrap().within(Duration::from_secs(2)));
+    let fetch = || {
+        let (fetcher, url) = (Arc::clone(&fetcher), url.clone());
+        tokio::spawn(async move { fetcher.fetch(&url).await.err().unwrap().blame })
+    };
+    let silent: Vec<_> = (0..8).map(|_| fetch()).collect();
+    let mut taken = Vec::new();
+    while taken.len() < 8 {
+        taken.push(listener.accept().await.unwrap());
+    }
+    let ninth = fetch();
+    let dialled = tokio::time::timeout(Duration::from_millis(20), listener.accept()).await;
+    assert!(dialled.is_err(), "the ninth waits");
+    drop(taken);
+    for fetching in silent {
+        assert_eq!(fetching.await.unwrap(), Blame::App);
+    }
+    let _ = listener.accept().await.unwrap();
+    assert_eq!(ninth.await.unwrap(), Blame::App, "its turn came");
+}
+
+#[tokio::test]
 async fn a_body_that_drips_is_given_up_too() {
     let (drops, answer) = streamed(JSON);
     let answer = Mutex::new(Some(answer));
