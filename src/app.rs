@@ -1,5 +1,6 @@
 //! Runs one call: access → arguments → quota → tool → log → answer. The same for HTTP, stdio and the tests.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -135,6 +136,16 @@ impl App {
     /// Those of the store.
     pub fn authenticate(&self, bearer: &str) -> Result<Option<Arc<Grant>>> {
         self.grants.authenticate(&self.store, &self.keyring, bearer, self.clock.now())
+    }
+
+    /// Who the token of a tokenized URL is, when it comes from `client`; `None` when it stands for nothing (there).
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn authenticate_url(&self, token: &str, client: IpAddr) -> Result<Option<Arc<Grant>>> {
+        let now = self.clock.now();
+        let found = access::tokenized_url::authenticate(&self.store, &self.keyring, token, client, now)?;
+        Ok(found.map(Arc::new))
     }
 
     /// The signs of read-only of a request with this grant.

@@ -59,6 +59,8 @@ pub enum Stale {
     Key(i64),
     /// What a person allowed an app.
     App(i64),
+    /// A tokenized URL.
+    Url(i64),
 }
 
 impl Stale {
@@ -71,6 +73,7 @@ impl Stale {
         match self {
             Stale::Key(id) => store::api_key::touch(&tx, id, now),
             Stale::App(id) => store::oauth_grant::touch(&tx, id, now),
+            Stale::Url(id) => store::tokenized_url::touch(&tx, id, now),
         }
     }
 }

@@ -18,12 +18,29 @@ const ADDRESS_MAX: u32 = 100;
 /// Guesses at an account in a day, from everywhere, before each is answered late.
 const ACCOUNT_MAX: u32 = 50;
 const ACCOUNT_DELAY_SECONDS: u64 = 3;
+/// Wrong tokens in URLs from one address in a minute that are answered like any path that is not there.
+const TOKENS_MAX: u32 = 10;
 /// Entries of each kind that are kept.
 const KEPT_MAX: usize = 10_000;
 
 /// The guesses of late.
 #[derive(Default)]
 pub struct Throttle(Mutex<Tables>);
+
+/// The wrong tokens of late in tokenized URLs.
+#[derive(Default)]
+pub struct WrongTokens(Mutex<HashMap<IpAddr, Count>>);
+
+impl WrongTokens {
+    /// Counts a wrong token from `address`; the seconds to wait, once there were more than ten in a minute. A right one
+    /// need not wait: nobody comes upon one by trying.
+    pub fn count(&self, address: IpAddr, now: Time) -> Option<i64> {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = count(&mut table, network(address, 32), now, MINUTE);
+        minute.guesses = minute.guesses.saturating_add(1);
+        (minute.guesses > TOKENS_MAX).then(|| seconds(minute.end, now))
+    }
+}
 
 /// What an attempt may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +218,21 @@ mod tests {
         }
         assert_eq!(guess(50, START), Admission::Go(3));
         assert_eq!(guess(51, START.plus(DAY)), Admission::Go(0));
+    }
+
+    #[test]
+    fn an_address_has_ten_wrong_tokens_a_minute() {
+        let tokens = WrongTokens::default();
+        let check = |address: &str, now: Time, expected: Option<i64>| {
+            assert_eq!(tokens.count(at(address), now), expected, "{address}");
+        };
+        for _ in 0..10 {
+            check("192.0.2.1", START, None);
+        }
+        check("192.0.2.1", START, Some(60));
+        check("::ffff:192.0.2.1", START.plus(MINUTE - 1), Some(1));
+        check("192.0.2.2", START, None);
+        check("192.0.2.1", START.plus(MINUTE), None);
     }
 
     #[test]

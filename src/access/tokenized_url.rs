@@ -5,14 +5,14 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use super::Grant;
 use super::signed::{self, Purpose};
+use super::{Grant, Stale};
 use crate::clock::{DAY, Time};
 use crate::config::Network;
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
 use crate::store::tokenized_url::{self, New};
-use crate::store::{Durability, Store, TenantTx};
+use crate::store::{Store, TenantTx};
 
 /// Days that a URL may hold.
 pub const DAYS: RangeInclusive<u32> = 1..=366;
@@ -41,8 +41,7 @@ pub fn create(
     Ok((tokenized_url::create(tx, &hash, &new, now)?, token))
 }
 
-/// The grant that a token stands for when it comes from `client`; `None` when it stands for nothing (there). That it was
-/// used is noted once a minute.
+/// The grant that a token stands for when it comes from `client`; `None` when it stands for nothing (there).
 ///
 /// # Errors
 /// Those of the store. A token that we have not made costs no query.
@@ -58,21 +57,17 @@ pub fn authenticate(
     if !holder.networks.is_empty() && !holder.networks.iter().any(|network| network.contains(client)) {
         return Ok(None);
     }
-    let (tenant, url) = (holder.tenant, holder.url);
-    if holder.stale {
-        store.write(Durability::Process, move |tx| tokenized_url::touch(&tx.tenant(tenant), url, now))?;
-    }
     Ok(Some(Grant {
-        tenant,
-        credential: format!("url:{url}"),
-        actor: format!("tokenized URL {url} ({})", holder.label),
+        tenant: holder.tenant,
+        credential: format!("url:{}", holder.url),
+        actor: format!("tokenized URL {} ({})", holder.url, holder.label),
         audience: None,
         read_only: holder.read_only,
         may_widen: false,
         chatbots: None,
         redact: holder.redact,
-        expires_at: None,
-        stale: None,
+        expires_at: Some(holder.expires_at),
+        stale: holder.stale.then_some(Stale::Url(holder.url)),
         unused: None,
     }))
 }
@@ -81,6 +76,7 @@ pub fn authenticate(
 mod tests {
     use super::*;
     use crate::clock::MINUTE;
+    use crate::store::Durability;
     use crate::store::organisation::{self, Plan};
 
     const NOW: Time = Time(1_795_334_400_000);
@@ -187,7 +183,10 @@ mod tests {
             || house.store.read(|tx| Ok(tokenized_url::list(&tx.tenant(tenant))?[0].last_used_at)).unwrap();
         assert_eq!(used(), None);
         for (moment, expected) in [(0, 0), (MINUTE - 1, 0), (MINUTE, MINUTE)] {
-            house.ask(&token, HOME, NOW.plus(moment)).unwrap();
+            let (grant, now) = (house.ask(&token, HOME, NOW.plus(moment)).unwrap(), NOW.plus(moment));
+            if let Some(stale) = grant.stale {
+                house.change(move |tx, tenant| stale.note(tx, tenant, now));
+            }
             assert_eq!(used(), Some(NOW.plus(expected)), "{moment}");
         }
     }

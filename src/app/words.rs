@@ -66,6 +66,11 @@ pub fn read_only(tool: &str, caller: &Caller<'_>) -> Refusal {
             "the person who connected this app is an analyst, who can only read. To change things, an owner or admin of \
              the organisation must connect it",
         ),
+        () if caller.grant.credential.starts_with("url:") => (
+            "read_only",
+            "the URL of this connection can only read. To change things, connect with a URL made with --full \
+             (`chaterimo url create`)",
+        ),
         () => (
             "read_only",
             "the API key of this connection can only read. To change things, connect with a key made without \

@@ -19,6 +19,7 @@ use super::limits::read_body;
 use super::request::{check_accept, check_content};
 use super::respond::{self, Answer, Refusal};
 use super::stream::Stream;
+use super::tokenized::Token;
 use crate::access::{Endpoint, Grant, Sessions, Signals, reach};
 use crate::app::{self, Caller};
 use crate::clock::{SECOND, Time};
@@ -31,9 +32,11 @@ pub(super) struct Exchange<'a> {
     pub site: &'a Arc<Site>,
     pub pulse: &'a Arc<Pulse>,
     pub endpoint: Endpoint,
-    /// The endpoint's URL as the client spells it.
+    /// The endpoint's path as the client spells it, without a token.
     pub path: &'a str,
     pub grant: Arc<Grant>,
+    /// The token in the path that the grant came of; without one it came of the fields.
+    pub token: Option<&'a Token>,
     pub headers: &'a HeaderMap,
     pub arrived: Instant,
 }
@@ -79,9 +82,13 @@ impl Exchange<'_> {
         let path = self.path.to_owned();
         let credential = self.headers.get(header::AUTHORIZATION).cloned();
         let credential = credential.map(|value| (header::AUTHORIZATION, value)).into_iter().collect();
+        let token = self.token.cloned();
         let lives = move || {
-            let grant = credential::authenticate(&site, &credential, endpoint, &path);
-            grant.is_ok_and(|grant| {
+            let grant = match &token {
+                Some(token) => token.grant(&site).ok().flatten(),
+                None => credential::authenticate(&site, &credential, endpoint, &path).ok(),
+            };
+            grant.is_some_and(|grant| {
                 sessions(&site, &grant, endpoint).find(&id).is_ok_and(|found| found.is_some())
             })
         };

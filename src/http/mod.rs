@@ -19,6 +19,7 @@ mod routes;
 mod screen;
 mod stream;
 mod tls;
+mod tokenized;
 mod visit;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use tokio::task::block_in_place;
 use stream::Streams;
 
 use crate::access::accounts::Accounts;
+use crate::access::throttle::WrongTokens;
 use crate::app::App;
 
 pub use accept::{Listener, Stop, serve, signals};
@@ -50,6 +52,7 @@ pub struct Site {
     pub accounts: Accounts,
     /// Told when it is to stop.
     pub stop: Stop,
+    wrong_tokens: WrongTokens,
     streams: Streams,
     /// Turns for tool calls.
     calls: Semaphore,
@@ -62,6 +65,7 @@ impl Site {
     pub fn new(app: Arc<App>, options: Options) -> Site {
         let calls = Semaphore::new(options.limits.running_calls);
         let (stop, streams, waiting) = (Stop::default(), Streams::default(), AtomicUsize::new(0));
+        let wrong_tokens = WrongTokens::default();
         let oauth = crate::oauth::Server::new(
             Arc::clone(&app.store),
             Arc::clone(&app.keyring),
@@ -71,7 +75,7 @@ impl Site {
             Arc::clone(&options.documents),
         );
         let accounts = Accounts::new(Arc::clone(&app.store), Arc::clone(&app.keyring), app.clock.clone());
-        Site { app, options, oauth, accounts, stop, streams, calls, waiting }
+        Site { app, options, oauth, accounts, stop, wrong_tokens, streams, calls, waiting }
     }
 
     /// Whether browsers reach the server over TLS.

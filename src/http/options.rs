@@ -21,6 +21,8 @@ pub struct Options {
     pub allowed: Allowed,
     /// Whose word on the client's address is taken.
     pub trusted_proxies: Vec<Network>,
+    /// Whether tokenized URLs are answered.
+    pub tokenized_urls: bool,
     /// TLS, when the server itself ends it.
     pub tls: Option<TlsAcceptor>,
     /// How much of everything the server takes.
@@ -47,6 +49,7 @@ impl Options {
             public_origin,
             allowed: Allowed::new(config, bound),
             trusted_proxies: config.trusted_proxies.clone(),
+            tokenized_urls: config.tokenized_urls,
             tls,
             limits: limits(config),
             oauth: oauth::Settings {

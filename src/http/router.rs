@@ -23,6 +23,7 @@ use super::mcp::Exchange;
 use super::request::{Peer, check_host, check_origin, check_target, client_address};
 use super::respond::{self, Answer, Late, Payload, Refusal, Style};
 use super::routes::{Access, FORM_BYTES, Found, Handler, allowed};
+use super::tokenized::{self, Holder};
 use super::visit::{Asked, Visit};
 use crate::access::{Endpoint, Grant};
 use crate::clock;
@@ -37,10 +38,15 @@ pub(super) async fn serve(
     let start = clock::instant();
     let (parts, body) = request.into_parts();
     let found = Found::new(&parts.method, parts.uri.path());
-    let outcome = unbroken(answer(&site, &pulse, found, (&parts, body), (peer, start))).await;
+    let (found, holder) = tokenized::admit(&site, found, &parts, peer);
+    let outcome = unbroken(answer(&site, &pulse, (found, holder), (&parts, body), (peer, start))).await;
     let style = style(found, &parts);
     let mut answer = outcome.unwrap_or_else(|refusal| refusal.answer(style));
     cross_origin(&site, found, &parts, answer.headers_mut());
+    if found.route().is_some_and(|route| route.access == Access::Url) {
+        let none = HeaderValue::from_static("no-referrer");
+        answer.headers_mut().insert(header::REFERRER_POLICY, none);
+    }
     if style == Style::Page && site.is_https() {
         // RFC 6797.
         let year = HeaderValue::from_static("max-age=31536000");
@@ -90,7 +96,7 @@ fn broken(panic: &(dyn Any + Send)) -> Refusal {
 async fn answer(
     site: &Arc<Site>,
     pulse: &Arc<Pulse>,
-    found: Found,
+    (found, holder): (Found, Result<Option<Holder>, Refusal>),
     (parts, body): (&Parts, Incoming),
     (peer, arrived): (Peer, Instant),
 ) -> Result<Answer, Refusal> {
@@ -99,24 +105,26 @@ async fn answer(
     if access != Access::Probe {
         check_host(parts, &site.options)?;
     }
-    if access == Access::Bearer {
+    let holder = holder?;
+    if matches!(access, Access::Bearer | Access::Url) {
         check_origin(parts, &site.options)?;
     }
-    if parts.method == Method::OPTIONS {
+    if parts.method == Method::OPTIONS && access != Access::Url {
         match found.route() {
             Some(route) => return Ok(preflight(&allowed(route), &parts.headers)),
             None if is_public_document(parts.uri.path()) => return Ok(preflight("GET", &parts.headers)),
             None => {}
         }
     }
-    let grant = match access {
-        Access::Bearer => Some(authenticate(site, found, parts)?),
-        _ => None,
+    let (token, grant) = match (access, holder) {
+        (Access::Bearer, _) => (None, Some(authenticate(site, found, parts)?)),
+        (_, holder) => holder.map(|Holder { token, grant }| (token, grant)).unzip(),
     };
     let Found::Route(route, pattern) = found else { return Err(no_such(found, &parts.method)) };
     let exchange = |endpoint, grant| {
-        let path = parts.uri.path();
-        Exchange { site, pulse, endpoint, path, grant, headers: &parts.headers, arrived }
+        let token = token.as_ref();
+        let path = if token.is_some() { "/mcp" } else { parts.uri.path() };
+        Exchange { site, pulse, endpoint, path, grant, token, headers: &parts.headers, arrived }
     };
     match (route.handler, grant) {
         (Handler::Send(endpoint), Some(grant)) => exchange(endpoint, grant).send(body).await,

@@ -19,6 +19,8 @@ pub(super) enum Access {
     Open,
     /// Whoever has an API key or a token.
     Bearer,
+    /// Whoever has a URL with a token in it that holds; to anyone else there is nothing.
+    Url,
     /// Anyone with a browser; the page knows whether they are signed in.
     Browser,
     /// Whoever is signed in.
@@ -68,6 +70,9 @@ const RESOURCES: &[&str] = &[
     "/.well-known/oauth-protected-resource/mcp-readonly/",
 ];
 
+const FULL_URL: &[&str] = &["/mcp/t/{token}", "/mcp/t/{token}/"];
+const READ_ONLY_URL: &[&str] = &["/mcp-readonly/t/{token}", "/mcp-readonly/t/{token}/"];
+
 pub(super) const ROUTES: &[Route] = &[
     route(Method::POST, FULL, Access::Bearer, Style::Rpc, Handler::Send(Endpoint::Full)),
     route(Method::GET, FULL, Access::Bearer, Style::Rpc, Handler::Listen(Endpoint::Full)),
@@ -75,6 +80,12 @@ pub(super) const ROUTES: &[Route] = &[
     route(Method::POST, READ_ONLY, Access::Bearer, Style::Rpc, Handler::Send(Endpoint::ReadOnly)),
     route(Method::GET, READ_ONLY, Access::Bearer, Style::Rpc, Handler::Listen(Endpoint::ReadOnly)),
     route(Method::DELETE, READ_ONLY, Access::Bearer, Style::Rpc, Handler::End(Endpoint::ReadOnly)),
+    route(Method::POST, FULL_URL, Access::Url, Style::Rpc, Handler::Send(Endpoint::Full)),
+    route(Method::GET, FULL_URL, Access::Url, Style::Rpc, Handler::Listen(Endpoint::Full)),
+    route(Method::DELETE, FULL_URL, Access::Url, Style::Rpc, Handler::End(Endpoint::Full)),
+    route(Method::POST, READ_ONLY_URL, Access::Url, Style::Rpc, Handler::Send(Endpoint::ReadOnly)),
+    route(Method::GET, READ_ONLY_URL, Access::Url, Style::Rpc, Handler::Listen(Endpoint::ReadOnly)),
+    route(Method::DELETE, READ_ONLY_URL, Access::Url, Style::Rpc, Handler::End(Endpoint::ReadOnly)),
     route(Method::GET, &["/healthz"], Access::Probe, Style::Plain, Handler::Alive),
     route(Method::GET, &["/readyz"], Access::Probe, Style::Plain, Handler::Ready),
     open(Method::GET, &["/.well-known/oauth-authorization-server"], oauth::clients::server),
@@ -171,8 +182,8 @@ impl Found {
         let mut found = Found::Nothing;
         for route in ROUTES {
             let Some(spelling) = route.paths.iter().find(|pattern| matches(pattern, path)) else { continue };
-            let head =
-                *method == Method::HEAD && route.method == Method::GET && route.access != Access::Bearer;
+            let is_mcp = matches!(route.access, Access::Bearer | Access::Url);
+            let head = *method == Method::HEAD && route.method == Method::GET && !is_mcp;
             if route.method == *method || head {
                 return Found::Route(route, spelling);
             }
@@ -228,7 +239,9 @@ mod tests {
     fn what_is_protected_says_so() {
         for route in ROUTES {
             let mcp = route.paths.iter().all(|path| path.starts_with("/mcp"));
-            assert_eq!(route.access == Access::Bearer, mcp, "{:?}", route.paths);
+            let tokens = route.paths.iter().all(|path| path.contains("/t/{token}"));
+            let expected = if tokens { Access::Url } else { Access::Bearer };
+            assert_eq!(route.access == expected, mcp, "{:?}", route.paths);
         }
     }
 

@@ -55,6 +55,8 @@ pub struct Holder {
     pub read_only: bool,
     /// From where it may be used; empty for everywhere.
     pub networks: Vec<Network>,
+    /// From when on it stands for nothing.
+    pub expires_at: Time,
     /// Whether visitors' e-mail addresses and phone numbers are masked for this organisation.
     pub redact: bool,
     /// Whether `last_used_at` should be written again.
@@ -64,7 +66,7 @@ pub struct Holder {
 /// Whose URL has a token of this SHA-256; `None` when there is none, it was revoked or has expired, or the organisation
 /// is suspended or has such URLs turned off.
 pub fn authenticate(tx: &SystemTx<'_>, hash: &[u8; 32], now: Time) -> Result<Option<Holder>> {
-    let sql = "SELECT u.organisation, u.id, u.label, u.read_only, u.networks, u.last_used_at, o.redact \
+    let sql = "SELECT u.organisation, u.id, u.label, u.read_only, u.networks, u.last_used_at, o.redact, u.expires_at \
                FROM tokenized_url u JOIN organisation o ON o.id = u.organisation \
                WHERE u.hash = ?1 AND u.revoked_at IS NULL AND u.expires_at > ?2 \
                AND o.suspended_at IS NULL AND o.tokenized_urls = 1";
@@ -79,6 +81,7 @@ pub fn authenticate(tx: &SystemTx<'_>, hash: &[u8; 32], now: Time) -> Result<Opt
         read_only: row.get(3)?,
         networks: networks(row.get_ref(4)?.as_str()?)?,
         redact: row.get(6)?,
+        expires_at: Time(row.get(7)?),
         stale: last_used.is_none_or(|at| now.0 - at >= MINUTE),
     }))
 }

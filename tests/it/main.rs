@@ -18,5 +18,6 @@ mod replay;
 mod schema;
 mod support;
 mod tidy;
+mod tokenized_urls;
 mod tools;
 mod training;
