@@ -67,7 +67,8 @@ class Site:
         self.recorder = subprocess.Popen(command, stdout=subprocess.PIPE)
         self.recorder.stdout.readline()
         self.control = Control(self.server)
-        self.person = {"EMAIL": store.keys["owner_email"], "PASSWORD": store.keys["owner_password"]}
+        owner = next(person for person in store.keys["people"] if person["role"] == "owner")
+        self.person = {"EMAIL": owner["email"], "PASSWORD": owner["password"]}
         self.bin = self.work / "bin"
         self.bin.mkdir()
         self.script("xdg-open", "authorize.mjs", PAUSE=f"curl -sf http://127.0.0.1:{CONTROL}/restart")
@@ -223,7 +224,7 @@ def asked(claude, calls, errors):
 # The shortest life of an access token: Claude Code then refreshes before each request.
 CASES = {
     "claude-code-document": (("--access-token-seconds", "300"), by_claude),
-    "claude-code-registered": (("--no-client-documents",), by_claude),
+    "claude-code-registered": (("--client-documents", "off"), by_claude),
     "mcp-remote": ((), lambda site: by_commands(site, Remote(site))),
     "typescript-v1": ((), lambda site: by_commands(site, Lines(site, str(NODE / "node"), str(CLIENTS / "sdk/sdk.mjs"), "v1", URL))),
     "typescript-v2": ((), lambda site: by_commands(site, Lines(site, str(NODE / "node"), str(CLIENTS / "sdk/sdk.mjs"), "v2", URL))),
