@@ -8,8 +8,17 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue, SET_COOKIE};
 use serde_json::{Map, Value};
 
 /// What keys and tokens begin with, and what they are called then.
-const PREFIXES: [(&str, &str); 5] =
-    [("cha_", "key"), ("chu_", "token"), ("mcs_", "session"), ("mat_", "token"), ("mrt_", "token")];
+const PREFIXES: [(&str, &str); 9] = [
+    ("cha_", "key"),
+    ("chu_", "token"),
+    ("mcs_", "session"),
+    ("mat_", "token"),
+    ("mrt_", "token"),
+    ("mac_", "code"),
+    ("mar_", "request"),
+    ("mbs_", "cookie"),
+    ("min_", "link"),
+];
 /// The fewest characters after a prefix that make a key, and the fewest of a secret that is sought everywhere.
 const MIN_SECRET: usize = 8;
 /// Members whose text is a secret wherever they stand.
