@@ -67,8 +67,7 @@ class Site:
         self.recorder = subprocess.Popen(command, stdout=subprocess.PIPE)
         self.recorder.stdout.readline()
         self.control = Control(self.server)
-        owner = next(person for person in store.keys["people"] if person["role"] == "owner")
-        self.person = {"EMAIL": owner["email"], "PASSWORD": owner["password"]}
+        self.person = {"EMAIL": store.keys["owner_email"], "PASSWORD": store.keys["owner_password"]}
         self.bin = self.work / "bin"
         self.bin.mkdir()
         self.script("xdg-open", "authorize.mjs", PAUSE=f"curl -sf http://127.0.0.1:{CONTROL}/restart")
