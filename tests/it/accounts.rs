@@ -1,7 +1,7 @@
 //! People at a browser, through the real server: signing in and out, links, members, and who must not get in.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chaterimo::access::accounts::{invitation_link, reset_link};
 use chaterimo::access::password;
@@ -31,7 +31,7 @@ impl House {
         House { app, server, _folder: folder }
     }
 
-    fn write<T: Send + 'static>(
+    pub fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&SystemTx<'_>) -> chaterimo::error::Result<T> + Send + 'static,
     ) -> T {
@@ -40,11 +40,12 @@ impl House {
 
     /// A member who came in long ago, with the password of all; the person's number.
     pub fn member(&self, slug: &'static str, email: &'static str, role: Role) -> i64 {
-        let hash = password::hash(SECRET).unwrap();
+        static HASH: OnceLock<String> = OnceLock::new();
+        let hash = HASH.get_or_init(|| password::hash(SECRET).unwrap());
         self.write(move |tx| {
             let here = tx.tenant(found_or_made(tx, slug)?.tenant);
             let user = user::add(&here, email, email, role, NOW)?.user;
-            user::put_password(tx, user, &hash, NOW)?;
+            user::put_password(tx, user, hash, NOW)?;
             user::accept(&here, user, NOW)?;
             Ok(user)
         })
@@ -100,13 +101,18 @@ impl Browser<'_> {
 
     /// Opens the page and sends a form of it.
     pub fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        self.submit_to(path, path, fields)
+    }
+
+    /// Opens the page and sends a form of it that leads to `target`.
+    pub fn submit_to(&mut self, path: &str, target: &str, fields: &[(&str, &str)]) -> Reply {
         let page = self.get(path);
         assert_eq!(page.status, 200, "{path}: {}", page.body);
         let csrf = csrf(&page).to_owned();
-        self.post(path, &[fields, &[("csrf", &csrf)]].concat())
+        self.post(target, &[fields, &[("csrf", &csrf)]].concat())
     }
 
-    fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+    pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let path = path.split('?').next().unwrap();
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
