@@ -184,7 +184,7 @@ fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Role> {
 /// Takes a membership up: from now on it counts. Links by which another organisation could give the person a new
 /// password end.
 pub fn accept(tx: &TenantTx<'_>, user: i64, now: Time) -> Result<()> {
-    end_resets(tx, user)?;
+    tx.connection.execute("DELETE FROM invitation WHERE user = ?1 AND kind = 'reset'", [user])?;
     let sql =
         "UPDATE member SET accepted_at = ?3 WHERE organisation = ?1 AND user = ?2 AND accepted_at IS NULL";
     tx.execute(sql, &[&user, &now.0])?;
@@ -201,7 +201,8 @@ pub fn set_role(tx: &TenantTx<'_>, user: i64, role: Role) -> Result<()> {
         keep_an_owner(tx, &member)?;
     }
     // Who made such a link may be below the new role.
-    end_resets(tx, user)?;
+    let sql = "DELETE FROM invitation WHERE organisation = ?1 AND user = ?2 AND kind = 'reset'";
+    tx.execute(sql, &[&user])?;
     let sql = "UPDATE member SET role = ?3 WHERE organisation = ?1 AND user = ?2";
     tx.execute(sql, &[&user, &role.as_str()])?;
     if role == Role::Analyst {
@@ -239,11 +240,6 @@ fn keep_an_owner(tx: &TenantTx<'_>, leaving: &Member) -> Result<()> {
         let text = format!("{} is the last owner: make another member owner first.", leaving.email);
         return Err(Error::new(Kind::Conflict, text));
     }
-    Ok(())
-}
-
-fn end_resets(tx: &TenantTx<'_>, user: i64) -> Result<()> {
-    tx.connection.execute("DELETE FROM invitation WHERE user = ?1 AND kind = 'reset'", [user])?;
     Ok(())
 }
 

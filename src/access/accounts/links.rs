@@ -226,6 +226,13 @@ mod tests {
         assert!(!works(&invitation, Purpose::Invitation));
         // A membership elsewhere, or another role, ends what an admin may have made before.
         let reset = house.reset("acme", "anna@example.com");
+        house.invite("beta", "anna@example.com", Role::Owner);
+        house.invite("beta", "anna@example.com", Role::Admin);
+        assert!(works(&reset, Purpose::Reset), "an open invitation elsewhere changes nothing");
+        house.member("acme", "ben@example.com", Role::Owner);
+        house.invite("acme", "anna@example.com", Role::Admin);
+        assert!(!works(&reset, Purpose::Reset));
+        let reset = house.reset("acme", "anna@example.com");
         let elsewhere = house.invite("beta", "anna@example.com", Role::Analyst);
         assert!(works(&reset, Purpose::Reset));
         done(house.accounts.take_up(&elsewhere, SECRET, HERE));
