@@ -19,6 +19,8 @@ pub mod registration;
 mod revoke;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 use std::sync::Arc;
@@ -49,6 +51,7 @@ pub struct Server {
     /// Where it knows clients from that have a document about themselves.
     documents: Arc<Documents>,
     registrations: registration::Limits,
+    requests: token::Limits,
 }
 
 /// What the operator may change.
@@ -75,7 +78,7 @@ impl Server {
         documents: Arc<Documents>,
     ) -> Server {
         let metadata = Metadata::new(&issuer, settings.registration, documents.are_accepted());
-        let registrations = registration::Limits::default();
-        Server { store, keyring, clock, issuer, settings, metadata, documents, registrations }
+        let (registrations, requests) = (registration::Limits::default(), token::Limits::default());
+        Server { store, keyring, clock, issuer, settings, metadata, documents, registrations, requests }
     }
 }

@@ -10,12 +10,16 @@ impl Params {
     /// The parameters as they came, decoded.
     ///
     /// # Errors
-    /// `invalid_request` when one stands twice.
+    /// `invalid_request` when one stands twice or is not UTF-8.
     pub fn new(pairs: Vec<(String, String)>) -> Result<Params, Fault> {
         let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         if names.windows(2).any(|two| two[0] == two[1] && two[0] != RESOURCE) {
             return Err(Fault::invalid_request("A parameter stands twice; each may stand once."));
+        }
+        // What was no UTF-8 came as this, and could not be given back as it was.
+        if pairs.iter().any(|(_, value)| value.contains(char::REPLACEMENT_CHARACTER)) {
+            return Err(Fault::invalid_request("A parameter is not UTF-8."));
         }
         Ok(Params(pairs))
     }
@@ -67,6 +71,7 @@ pub(super) mod tests {
         check("a=1&%61=2", false);
         check("a=1&A=2", true);
         check("resource=1&resource=2", true);
+        check("a=%ff", false);
         let params = Params::new(pairs("a=&b=2&resource=x&resource=&resource=y")).unwrap();
         assert_eq!((params.get("a"), params.get("b")), (None, Some("2")));
         assert_eq!(params.resources().collect::<Vec<_>>(), ["x", "y"]);

@@ -1,11 +1,15 @@
 //! The token endpoint: a code for tokens (OAuth 2.1, section 4.1.3). `refresh` has the other half.
 
+use std::net::IpAddr;
+
 use data_encoding::BASE64URL_NOPAD;
 use ring::digest;
 use serde::Serialize;
 
 use super::audience::{Target, scope_text, target};
+use super::buckets::Buckets;
 use super::params::Params;
+use super::registration::network;
 use super::{Client, Fault, Server};
 use crate::access::signed::{self, Purpose};
 use crate::clock::{DAY, SECOND, Time};
@@ -17,6 +21,11 @@ use crate::store::{Durability, TenantTx};
 
 /// Attempts with a code that may fail to verify before it is no good.
 const FAILURES_MAX: u32 = 5;
+
+/// Requests of one asker in a minute.
+const A_MINUTE: u32 = 60;
+/// Seconds after which one that was refused for being too many may come again.
+pub const RETRY_SECONDS: u32 = 5;
 
 /// What the token endpoint answers (OAuth 2.1, section 3.2.3).
 #[derive(Clone, Debug, Serialize)]
@@ -50,7 +59,46 @@ struct Lives {
     refresh: i64,
 }
 
+/// How often the token endpoint may be asked.
+pub(super) struct Limits(Buckets<Asker>);
+
+/// Whose requests are counted together.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Asker {
+    /// A client at an address; of IPv6, its /64.
+    Client(String, IpAddr),
+    /// A grant, wherever its requests come from: people behind one address do not use up each other's.
+    Grant(i64, i64),
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits(Buckets::new(A_MINUTE, f64::from(A_MINUTE) / 60.0))
+    }
+}
+
 impl Server {
+    /// Counts a request to the token or revocation endpoint from `address`.
+    ///
+    /// # Errors
+    /// `slow_down` (429) for more than 60 in a minute of one client at one address, or of one grant.
+    pub fn admit_request(&self, form: &Params, address: IpAddr) -> Result<(), Fault> {
+        let refresh = form.get("refresh_token").unwrap_or_default();
+        let genuine = signed::verify(&self.keyring, Purpose::Refresh, refresh);
+        let token = match genuine {
+            Some(hash) => self.store.peek(|tx| oauth_token::find(tx, Kind::Refresh, &hash))?,
+            None => None,
+        };
+        let asker = match token {
+            Some(token) => Asker::Grant(token.tenant.key(), token.grant),
+            None => Asker::Client(form.get("client_id").unwrap_or_default().to_owned(), network(address)),
+        };
+        match self.requests.0.take(&asker, self.clock.now()) {
+            true => Ok(()),
+            false => Err(Fault::new("slow_down", "Too many requests; wait some seconds, then try again.")),
+        }
+    }
+
     /// What `client`, which proved who it is, gets for the form of a request to the token endpoint.
     ///
     /// # Errors

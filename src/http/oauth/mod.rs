@@ -1,6 +1,8 @@
 //! The authorization server over HTTP: requests into the words of [`crate::oauth`], and what it says into answers.
 
+pub(super) mod authorize;
 pub(super) mod clients;
+pub(super) mod tokens;
 
 use hyper::StatusCode;
 use serde_json::json;

@@ -57,7 +57,7 @@ impl<'a> Frame<'a> {
         Frame { title, place, visitor: visit.visitor(), csrf: &visit.csrf }
     }
 
-    fn menu(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+    pub(super) fn menu(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
         MENU.iter().map(|(path, name)| (*path, *name, *path == self.place))
     }
 }
