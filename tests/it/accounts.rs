@@ -25,9 +25,14 @@ pub struct House {
 
 impl House {
     pub fn new() -> House {
+        House::with(&[])
+    }
+
+    /// With these settings.
+    pub fn with(settings: &[(&str, &str)]) -> House {
         let folder = tempfile::tempdir().unwrap();
         let app = open(folder.path());
-        let server = Server::of(Arc::clone(&app), Limits::default(), &[]);
+        let server = Server::of(Arc::clone(&app), Limits::default(), settings);
         House { app, server, _folder: folder }
     }
 
@@ -61,7 +66,8 @@ impl House {
         })
     }
 
-    fn browser(&self) -> Browser<'_> {
+    /// A browser in which nobody is signed in.
+    pub fn browser(&self) -> Browser<'_> {
         Browser { server: &self.server, cookie: None, fields: String::new() }
     }
 

@@ -10,6 +10,7 @@ mod import;
 mod isolation;
 mod limit;
 mod oauth_clients;
+mod oauth_documents;
 mod pages;
 mod pages_frame;
 mod processes;
