@@ -11,6 +11,7 @@ use super::{Durability, Store, TenantTx, organisation};
 use crate::clock::{DAY, Time};
 use crate::error::Result;
 
+pub use super::filter::Span;
 pub use counts::{Axis, Counts, Tally, counts, tallies};
 pub use credentials::{Credential, all_credentials, credential};
 pub use outcome::{Class, Wanted};
@@ -97,6 +98,11 @@ fn expire_some(tx: &TenantTx<'_>, before: Time) -> Result<usize> {
     let sql = "DELETE FROM call_log WHERE organisation = ?1 AND at < ?2 AND id < \
                (SELECT min(id) FROM call_log WHERE organisation = ?1) + ?3";
     tx.execute(sql, &[&before.0, &AT_ONCE])
+}
+
+/// Whether there is any call in the log.
+pub fn any(tx: &TenantTx<'_>) -> Result<bool> {
+    Ok(tx.number("SELECT max(id) FROM call_log WHERE organisation = ?1", &[])? > 0)
 }
 
 /// How many calls are in the log, and how many of them were answered with success.

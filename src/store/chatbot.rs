@@ -149,6 +149,11 @@ pub fn count(tx: &TenantTx<'_>) -> Result<i64> {
     tx.number("SELECT count(*) FROM chatbot WHERE organisation = ?1", &[])
 }
 
+/// The chatbot's name; `None` when there is no such chatbot.
+pub fn name(tx: &TenantTx<'_>, id: i64) -> Result<Option<String>> {
+    tx.first("SELECT name FROM chatbot WHERE organisation = ?1 AND id = ?2", &[&id], |row| Ok(row.get(0)?))
+}
+
 /// Whether there is a chatbot of that number.
 pub fn exists(tx: &TenantTx<'_>, id: i64) -> Result<bool> {
     Ok(tx.number("SELECT 1 FROM chatbot WHERE organisation = ?1 AND id = ?2", &[&id])? == 1)

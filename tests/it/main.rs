@@ -13,6 +13,7 @@ mod oauth_clients;
 mod oauth_documents;
 mod pages;
 mod pages_frame;
+mod pages_log;
 mod processes;
 mod properties;
 mod record;

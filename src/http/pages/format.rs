@@ -1,8 +1,9 @@
 //! How pages write times, numbers and durations.
 //!
 //! A time stands in the organisation's zone, with the moment in UTC in its title; `assets/times.js` shows it in the
-//! reader's own zone instead.
+//! reader's own zone instead. Templates hand over values or references, so what they call takes either.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use askama::filters::HtmlSafe;
@@ -29,19 +30,20 @@ impl Times {
     }
 
     /// `22 Nov 2026, 09:00` as a `<time>` element.
-    pub(in crate::http) fn at(&self, at: &Time) -> Moment {
-        self.moment(*at, "%-d %b %Y, %H:%M", "short")
+    pub(in crate::http) fn at(&self, at: impl Borrow<Time>) -> Moment {
+        self.moment(*at.borrow(), "%-d %b %Y, %H:%M", "short")
     }
 
     /// `22 Nov 2026, 09:00:12` as a `<time>` element.
-    pub(in crate::http) fn second(&self, at: &Time) -> Moment {
-        self.moment(*at, "%-d %b %Y, %H:%M:%S", "medium")
+    pub(in crate::http) fn second(&self, at: impl Borrow<Time>) -> Moment {
+        self.moment(*at.borrow(), "%-d %b %Y, %H:%M:%S", "medium")
     }
 
     /// `3 minutes ago` or `in 2 hours` as a `<time>` element; beyond a month, as [`Times::at`].
-    pub(in crate::http) fn ago(&self, at: &Time) -> Moment {
+    pub(in crate::http) fn ago(&self, at: impl Borrow<Time>) -> Moment {
+        let at = *at.borrow();
         match relative(self.now.0 - at.0) {
-            Some(text) => Moment { at: *at, text, style: "relative" },
+            Some(text) => Moment { at, text, style: "relative" },
             None => self.at(at),
         }
     }
@@ -94,14 +96,16 @@ fn relative(ago: i64) -> Option<String> {
 }
 
 /// `1 call`, `1,234 calls`; `unit` is a noun that takes an s.
-pub(in crate::http) fn count(n: i64, unit: &str) -> String {
-    format!("{} {unit}{}", number(&n), if n == 1 { "" } else { "s" })
+pub(in crate::http) fn count(n: impl Borrow<i64>, unit: &str) -> String {
+    let n = *n.borrow();
+    format!("{} {unit}{}", number(n), if n == 1 { "" } else { "s" })
 }
 
 /// A number with its thousands apart: `1,234,567`.
-pub(in crate::http) fn number(n: &i64) -> String {
+pub(in crate::http) fn number(n: impl Borrow<i64>) -> String {
+    let n = *n.borrow();
     let digits = n.unsigned_abs().to_string();
-    let mut text = String::from(if *n < 0 { "-" } else { "" });
+    let mut text = String::from(if n < 0 { "-" } else { "" });
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
@@ -112,15 +116,15 @@ pub(in crate::http) fn number(n: &i64) -> String {
 }
 
 /// A duration in microseconds: `340 µs`, `1.2 ms`, `12 ms`, `2.3 s`.
-pub(in crate::http) fn duration(us: &i64) -> String {
-    let us = (*us).max(0);
+pub(in crate::http) fn duration(us: impl Borrow<i64>) -> String {
+    let us = (*us.borrow()).max(0);
     let tenths = |unit: i64| format!("{}.{}", us / unit, us % unit * 10 / unit);
     match us {
         ..1_000 => format!("{us} µs"),
         ..10_000 => format!("{} ms", tenths(1_000)),
         ..1_000_000 => format!("{} ms", us / 1_000),
         ..60_000_000 => format!("{} s", tenths(1_000_000)),
-        _ => format!("{} s", number(&(us / 1_000_000))),
+        _ => format!("{} s", number(us / 1_000_000)),
     }
 }
 
@@ -134,13 +138,13 @@ mod tests {
     #[test]
     fn times_in_the_zone_with_utc_at_hand() {
         let check = |zone: &str, expected: &str| {
-            assert_eq!(Times::new(zone, NOW).at(&NOW).to_string(), expected);
+            assert_eq!(Times::new(zone, NOW).at(NOW).to_string(), expected);
         };
         let utc = "<time datetime=\"2026-11-22T08:00:00Z\" title=\"2026-11-22 08:00:00 UTC\">";
         check("UTC", &format!("{utc}22 Nov 2026, 08:00</time>"));
         check("Europe/Berlin", &format!("{utc}22 Nov 2026, 09:00</time>"));
         check("Mars/Olympus", &format!("{utc}22 Nov 2026, 08:00</time>"));
-        let second = Times::new("UTC", NOW).second(&NOW.plus(250)).to_string();
+        let second = Times::new("UTC", NOW).second(NOW.plus(250)).to_string();
         assert!(second.ends_with(" data-style=\"medium\">22 Nov 2026, 08:00:00</time>"), "{second}");
     }
 
@@ -159,12 +163,12 @@ mod tests {
 
     #[test]
     fn numbers_and_durations() {
-        let check = |n: i64, expected: &str| assert_eq!(number(&n), expected);
+        let check = |n: i64, expected: &str| assert_eq!(number(n), expected);
         check(0, "0");
         check(999, "999");
         check(1_000, "1,000");
         check(-1_234_567, "-1,234,567");
-        let check = |us: i64, expected: &str| assert_eq!(duration(&us), expected);
+        let check = |us: i64, expected: &str| assert_eq!(duration(us), expected);
         check(-5, "0 µs");
         check(340, "340 µs");
         check(1_250, "1.2 ms");

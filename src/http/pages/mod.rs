@@ -4,6 +4,8 @@
 //! [`html`]; what its forms do answers with [`respond::see_other`], so that reloading repeats nothing.
 
 pub(super) mod account;
+pub(super) mod calls;
+mod chart;
 pub(super) mod apps;
 pub(super) mod chatbots;
 pub(super) mod connect;
@@ -13,6 +15,7 @@ pub(super) mod format;
 pub(super) mod keys;
 pub(super) mod members;
 pub(super) mod overview;
+pub(super) mod sessions;
 pub(super) mod sign_in;
 
 use askama::Template;
