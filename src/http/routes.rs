@@ -173,6 +173,12 @@ const fn route(
     Route { method, paths, access, style, handler }
 }
 
+/// The paths of the pages that whoever is signed in can open, as the table spells them: `/chatbots/{id}`.
+pub fn member_pages() -> impl Iterator<Item = &'static str> {
+    let pages = ROUTES.iter().filter(|route| route.access == Access::Member && route.method == Method::GET);
+    pages.filter_map(|route| route.paths.first().copied())
+}
+
 /// Where a request goes.
 #[derive(Clone, Copy)]
 pub(super) enum Found {

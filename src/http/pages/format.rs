@@ -1,7 +1,7 @@
 //! How pages write times, numbers and durations.
 //!
 //! A time stands in the organisation's zone, with the moment in UTC in its title; `assets/times.js` shows it in the
-//! reader's own zone instead. Templates hand over values or references, so what they call takes either.
+//! reader's own zone instead.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -30,20 +30,19 @@ impl Times {
     }
 
     /// `22 Nov 2026, 09:00` as a `<time>` element.
-    pub(in crate::http) fn at(&self, at: impl Borrow<Time>) -> Moment {
-        self.moment(*at.borrow(), "%-d %b %Y, %H:%M", "short")
+    pub(in crate::http) fn at(&self, at: &Time) -> Moment {
+        self.moment(*at, "%-d %b %Y, %H:%M", "short")
     }
 
     /// `22 Nov 2026, 09:00:12` as a `<time>` element.
-    pub(in crate::http) fn second(&self, at: impl Borrow<Time>) -> Moment {
-        self.moment(*at.borrow(), "%-d %b %Y, %H:%M:%S", "medium")
+    pub(in crate::http) fn second(&self, at: &Time) -> Moment {
+        self.moment(*at, "%-d %b %Y, %H:%M:%S", "medium")
     }
 
     /// `3 minutes ago` or `in 2 hours` as a `<time>` element; beyond a month, as [`Times::at`].
-    pub(in crate::http) fn ago(&self, at: impl Borrow<Time>) -> Moment {
-        let at = *at.borrow();
+    pub(in crate::http) fn ago(&self, at: &Time) -> Moment {
         match relative(self.now.0 - at.0) {
-            Some(text) => Moment { at, text, style: "relative" },
+            Some(text) => Moment { at: *at, text, style: "relative" },
             None => self.at(at),
         }
     }
@@ -95,6 +94,8 @@ fn relative(ago: i64) -> Option<String> {
     Some(if ahead { format!("in {words}") } else { format!("{words} ago") })
 }
 
+// Templates hand over numbers or references to them, so these take either.
+
 /// `1 call`, `1,234 calls`; `unit` is a noun that takes an s.
 pub(in crate::http) fn count(n: impl Borrow<i64>, unit: &str) -> String {
     let n = *n.borrow();
@@ -138,13 +139,13 @@ mod tests {
     #[test]
     fn times_in_the_zone_with_utc_at_hand() {
         let check = |zone: &str, expected: &str| {
-            assert_eq!(Times::new(zone, NOW).at(NOW).to_string(), expected);
+            assert_eq!(Times::new(zone, NOW).at(&NOW).to_string(), expected);
         };
         let utc = "<time datetime=\"2026-11-22T08:00:00Z\" title=\"2026-11-22 08:00:00 UTC\">";
         check("UTC", &format!("{utc}22 Nov 2026, 08:00</time>"));
         check("Europe/Berlin", &format!("{utc}22 Nov 2026, 09:00</time>"));
         check("Mars/Olympus", &format!("{utc}22 Nov 2026, 08:00</time>"));
-        let second = Times::new("UTC", NOW).second(NOW.plus(250)).to_string();
+        let second = Times::new("UTC", NOW).second(&NOW.plus(250)).to_string();
         assert!(second.ends_with(" data-style=\"medium\">22 Nov 2026, 08:00:00</time>"), "{second}");
     }
 
