@@ -11,9 +11,9 @@ const LISTED_MAX: i64 = 200;
 pub struct Credential {
     /// As the log has it: `key:3`.
     pub id: String,
-    /// `API key`, `App`, `Tokenized URL` or, of a kind that is not known here, `Credential`.
+    /// `API key`, `App` or `Tokenized URL`; `no longer known` when its row is gone.
     pub kind: &'static str,
-    /// What it is called: the key's label, the app's name; its number when its row is gone.
+    /// What it is called: the key's label, the app's name; `App 7` when its row is gone.
     pub name: String,
     /// Whose it is, where that is known: the address of whoever allowed the app.
     pub person: Option<String>,
@@ -37,13 +37,13 @@ pub fn credential(tx: &TenantTx<'_>, id: &str) -> Result<Credential> {
 }
 
 fn unknown(id: &str, kind: &str, number: &str) -> Credential {
-    let kind = match kind {
-        "key" => "API key",
-        "grant" => "App",
-        "url" => "Tokenized URL",
-        _ => "Credential",
+    let name = match kind {
+        "key" => format!("API key {number}"),
+        "grant" => format!("App {number}"),
+        "url" => format!("Tokenized URL {number}"),
+        _ => format!("Credential {id}"),
     };
-    Credential { id: id.to_owned(), kind, name: format!("no. {number}"), person: None, revoked: false }
+    Credential { id: id.to_owned(), kind: "no longer known", name, person: None, revoked: false }
 }
 
 const KEYS: &str = "SELECT id, label, NULL, revoked_at IS NOT NULL FROM api_key WHERE organisation = ?1";

@@ -12,6 +12,8 @@ use crate::store::filter::{Span, Where};
 
 /// Rows that one page looks at, at most.
 pub const LOOKED_AT_MAX: i64 = 20_000;
+/// Rows that an export looks at, at most.
+pub const EXPORTED_FROM_MAX: i64 = 1_000_000;
 /// A row is written when its call ends and bears the time it came, so times are this far out of order at most.
 const DISORDER: i64 = 5 * MINUTE;
 
@@ -154,7 +156,8 @@ fn stopped(tx: &TenantTx<'_>, calls: Vec<Entry>, first: i64) -> Result<Found> {
     Ok(Found { calls, next: more.then_some(first), looked_until: more.then_some(Time(until)) })
 }
 
-/// Calls `each` with the calls that `filter` wants, newest first, `limit` of them at most: for what is taken away whole.
+/// Calls `each` with the calls that `filter` wants, newest first, `limit` of them at most, from the newest
+/// [`EXPORTED_FROM_MAX`] of its span: for what is taken away whole.
 ///
 /// # Errors
 /// Those of the store and of `each`.
@@ -164,7 +167,8 @@ pub fn each(
     limit: usize,
     each: impl FnMut(Entry) -> Result<()>,
 ) -> Result<()> {
-    let ids = within(tx, filter.span)?;
+    let Ids { first, last } = within(tx, filter.span)?;
+    let ids = Ids { first: first.max(last - EXPORTED_FROM_MAX + 1), last };
     read(tx, filter, ids, limit, each)
 }
 
