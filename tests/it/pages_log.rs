@@ -103,7 +103,7 @@ fn row(n: i64, at: Time) -> call_log::Call {
 
 /// The numbers in the arguments that a page shows, in its order; arguments are escaped there.
 fn numbers(page: &str) -> Vec<i64> {
-    let starts = page.match_indices("&#34;n&#34;:").map(|(at, mark)| &page[at + mark.len()..]);
+    let starts = page.match_indices("<code>{&#34;n&#34;:").map(|(at, mark)| &page[at + mark.len()..]);
     starts.map(|rest| rest[..rest.find('}').unwrap()].parse().unwrap()).collect()
 }
 
@@ -130,7 +130,7 @@ fn calls_show_up_with_who_made_them_and_what_is_left() {
         "<p class=\"figure\">3</p>",
         "2 answered",
         ">3 <span class=\"faint small\">of 5 today",
-        "Arguments not understood",
+        "Wrong arguments",
     ] {
         assert!(overview.contains(part), "{part} in {overview}");
     }

@@ -51,7 +51,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("forbidden", "Not allowed", "What was asked for is beyond this connection's rights."),
     (
         "invalid_arguments",
-        "Arguments not understood",
+        "Wrong arguments",
         "Claude was told which argument was wrong, and mends that itself as a rule. It cost nothing.",
     ),
     (

@@ -83,10 +83,9 @@ impl HtmlSafe for Moment {}
 fn relative(ago: i64) -> Option<String> {
     let (span, ahead) = (ago.saturating_abs(), ago < 0);
     let (number, unit) = match span {
-        ..MINUTE if !ahead => return Some("just now".to_owned()),
-        ..MINUTE => return Some("in a moment".to_owned()),
-        ..HOUR => (span / MINUTE, "minute"),
-        ..DAY => (span / HOUR, "hour"),
+        ..MINUTE => return Some(if ahead { "in a moment" } else { "just now" }.to_owned()),
+        MINUTE..HOUR => (span / MINUTE, "minute"),
+        HOUR..DAY => (span / HOUR, "hour"),
         _ if span < 30 * DAY => (span / DAY, "day"),
         _ => return None,
     };
@@ -122,9 +121,9 @@ pub(in crate::http) fn duration(us: impl Borrow<i64>) -> String {
     let tenths = |unit: i64| format!("{}.{}", us / unit, us % unit * 10 / unit);
     match us {
         ..1_000 => format!("{us} µs"),
-        ..10_000 => format!("{} ms", tenths(1_000)),
-        ..1_000_000 => format!("{} ms", us / 1_000),
-        ..60_000_000 => format!("{} s", tenths(1_000_000)),
+        1_000..10_000 => format!("{} ms", tenths(1_000)),
+        10_000..1_000_000 => format!("{} ms", us / 1_000),
+        1_000_000..60_000_000 => format!("{} s", tenths(1_000_000)),
         _ => format!("{} s", number(us / 1_000_000)),
     }
 }

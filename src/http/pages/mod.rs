@@ -4,9 +4,9 @@
 //! [`html`]; what its forms do answers with [`respond::see_other`], so that reloading repeats nothing.
 
 pub(super) mod account;
+pub(super) mod apps;
 pub(super) mod calls;
 mod chart;
-pub(super) mod apps;
 pub(super) mod chatbots;
 pub(super) mod connect;
 pub(super) mod consent;
