@@ -3,6 +3,7 @@
 mod history;
 
 use askama::Template;
+use hyper::StatusCode;
 
 use super::diff;
 use super::format::{self, Times};
@@ -94,6 +95,8 @@ struct Page<'a> {
     may_change: bool,
     /// What was just done.
     done: &'static str,
+    /// Why something was not done.
+    wrong: &'static str,
 }
 
 impl Page<'_> {
@@ -133,6 +136,10 @@ impl Page<'_> {
 
 /// One chatbot: its settings, knowledge, training and history. `before` in the query pages through the history.
 pub(in crate::http) fn show(visit: &Visit<'_>) -> Result<Answer, Refusal> {
+    page(visit, "")
+}
+
+fn page(visit: &Visit<'_>, wrong: &'static str) -> Result<Answer, Refusal> {
     let visitor = visit.may(Action::See)?;
     let (id, query) = (visit.asked.number("id")?, visit.asked.query());
     let before = query.get("before").and_then(|before| before.parse().ok());
@@ -152,6 +159,7 @@ pub(in crate::http) fn show(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         history,
         may_change: visitor.may(Action::ChangeChatbots),
         done: done(query.get("done").unwrap_or_default()),
+        wrong,
     })
 }
 
@@ -170,7 +178,8 @@ fn done(what: &str) -> &'static str {
 /// Brings an earlier version of the settings back: `version` and `if_version` of the form.
 ///
 /// # Errors
-/// 409 when the settings were changed since the form was made.
+/// 404 when there is no such version. Settings that were changed since the form was made stay: the page as it is now,
+/// with status 409.
 pub(in crate::http) fn undo(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let visitor = visit.may(Action::ChangeChatbots)?;
     let id = visit.asked.number("id")?;
@@ -180,21 +189,21 @@ pub(in crate::http) fn undo(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         let by = By { origin: "undo", actor: &actor, now };
         chatbot::restore_version(&tx.tenant(tenant), id, version, Some(present), &by)
     });
-    let change = change.map_err(changed_meanwhile)?.ok_or_else(Refusal::not_found)?;
+    let change = match change {
+        Err(Error { kind: ErrorKind::Conflict, .. }) => return changed_meanwhile(visit),
+        other => other?.ok_or_else(Refusal::not_found)?,
+    };
     let done = if change.version == change.version_before { "same" } else { "restored" };
     Ok(respond::see_other(&format!("/chatbots/{id}?done={done}")))
 }
 
-/// A conflict in words for people, who did not type a version.
-fn changed_meanwhile(error: Error) -> Refusal {
-    match error.kind {
-        ErrorKind::Conflict => Refusal::new(
-            409,
-            "conflict",
-            "The settings were changed after you opened the page, so nothing was undone. Go back, reload the page, look at the newest change and decide again.",
-        ),
-        _ => error.into(),
-    }
+/// The page as it is now, for who acted on an older one.
+fn changed_meanwhile(visit: &Visit<'_>) -> Result<Answer, Refusal> {
+    let text = "Nothing was undone: the settings were changed after you opened the page. This is how they are now; \
+                look at the newest change and decide again.";
+    let mut answer = page(visit, text)?;
+    *answer.status_mut() = StatusCode::CONFLICT;
+    Ok(answer)
 }
 
 /// A number that the form must carry.

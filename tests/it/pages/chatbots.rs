@@ -64,7 +64,7 @@ fn an_undo_that_came_too_late_does_nothing() {
         let reply = olivia.submit_to("/chatbots/1", "/chatbots/1/undo", &fields);
         (reply.status, reply.field("location").map(str::to_owned))
     };
-    assert_eq!(undo("1", "2"), (409, None));
+    assert_eq!(undo("1", "2"), (409, None), "the page says so and shows what is there now");
     assert_eq!(undo("99", "3"), (404, None));
     assert_eq!(undo("1", ""), (400, None));
     assert_eq!(undo("", "3"), (400, None));
