@@ -121,9 +121,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::access::signed;
     use crate::clock::Clock;
-    use crate::store::Durability;
     use crate::store::organisation::{self, Plan};
+    use crate::store::{Durability, oauth_grant, oauth_token, testing};
 
     fn app() -> (tempfile::TempDir, App, String) {
         let folder = tempfile::tempdir().unwrap();
@@ -176,5 +177,36 @@ mod tests {
         let (_folder, app, _) = app();
         let error = run(&app, "cha_nope", &b""[..], Vec::new()).unwrap_err();
         assert!(error.public.contains("CHATERIMO_API_KEY"), "{error}");
+    }
+
+    #[test]
+    fn refuses_the_access_token_of_an_app() {
+        let (_folder, app, _) = app();
+        let now = app.clock.now();
+        let (token, hash) = signed::generate(&app.keyring, signed::Purpose::Access);
+        let made = app.store.write(Durability::Disk, move |tx| {
+            let here = tx.tenant(organisation::named(tx, "acme")?.tenant);
+            let user = testing::member(&here, "anna@example.com", "owner")?;
+            let expires_at = now.plus(crate::clock::HOUR);
+            let grant = oauth_grant::NewGrant {
+                user,
+                client_id: "app".into(),
+                client_name: "App".into(),
+                client_kind: "operator",
+                redirect_origin: "https://app.example.com".into(),
+                endpoint: "full",
+                write: true,
+                chatbots: None,
+                expires_at,
+            };
+            let grant = oauth_grant::create(&here, &grant, now)?;
+            let kind = oauth_token::Kind::Access;
+            let token = oauth_token::NewToken { hash, kind, generation: 0, write: true, expires_at };
+            oauth_token::create(&here, grant, &token, now)
+        });
+        made.unwrap();
+        assert!(app.authenticate(&token).unwrap().is_some());
+        let error = run(&app, &token, &b""[..], Vec::new()).unwrap_err();
+        assert!(error.public.contains("holds the access token of an app"), "{error}");
     }
 }

@@ -30,9 +30,14 @@ impl House {
 
     /// With these settings.
     pub fn with(settings: &[(&str, &str)]) -> House {
+        House::with_limits(Limits::default(), settings)
+    }
+
+    /// With these limits and settings.
+    pub fn with_limits(limits: Limits, settings: &[(&str, &str)]) -> House {
         let folder = tempfile::tempdir().unwrap();
         let app = open(folder.path());
-        let server = Server::of(Arc::clone(&app), Limits::default(), settings);
+        let server = Server::of(Arc::clone(&app), limits, settings);
         House { app, server, _folder: folder }
     }
 
@@ -143,7 +148,8 @@ impl Browser<'_> {
     }
 }
 
-fn csrf(page: &Reply) -> &str {
+/// What a form of the page carries.
+pub fn csrf(page: &Reply) -> &str {
     let (_, rest) = page.body.split_once("name=\"csrf\" value=\"").unwrap();
     rest.split_once('"').unwrap().0
 }

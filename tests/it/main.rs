@@ -11,6 +11,7 @@ mod isolation;
 mod limit;
 mod oauth_clients;
 mod oauth_documents;
+mod oauth_flow;
 mod pages;
 mod pages_frame;
 mod pages_log;
