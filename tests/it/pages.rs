@@ -2,6 +2,7 @@
 
 mod apps;
 mod chatbots;
+mod consent;
 mod keys;
 
 use chaterimo::store::organisation;
