@@ -87,3 +87,45 @@ fn read(row: &rusqlite::Row<'_>, prefix: &str, kind: &'static str) -> Result<Cre
         revoked: row.get(3)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+    use crate::store::organisation::{self, Plan};
+    use crate::store::{Durability, Store, api_key};
+
+    #[test]
+    fn names_are_of_the_own_organisation_and_outlive_their_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let now = Time(1_000);
+        let made = store.write(Durability::Process, move |tx| {
+            let ours = tx.tenant(organisation::create(tx, "ours", "Ours", Plan::Free, now)?.tenant);
+            let theirs = tx.tenant(organisation::create(tx, "theirs", "Theirs", Plan::Free, now)?.tenant);
+            api_key::create(&ours, &[1; 32], "cha_a", "Anna's laptop", false, now)?;
+            api_key::create(&ours, &[2; 32], "cha_b", "Sold laptop", true, now)?;
+            api_key::revoke(&ours, 2, now)?;
+            for n in 3..6 {
+                api_key::create(&theirs, &[n; 32], "cha_c", "Their key", true, now)?;
+            }
+            Ok(ours.tenant())
+        });
+        let ours = made.unwrap();
+        let read = |id: &str| store.read(|tx| credential(&tx.tenant(ours), id)).unwrap();
+        let check = |id: &str, kind: &str, name: &str, revoked: bool| {
+            let found = read(id);
+            assert_eq!((found.kind, found.name.as_str(), found.revoked), (kind, name, revoked), "{id}");
+            assert_eq!(found.id, id);
+        };
+        check("key:1", "API key", "Anna's laptop", false);
+        check("key:2", "API key", "Sold laptop", true);
+        check("key:3", "no longer known", "API key 3", false);
+        check("grant:7", "no longer known", "App 7", false);
+        check("url:2", "no longer known", "Tokenized URL 2", false);
+        check("key:x", "no longer known", "API key x", false);
+        check("odd", "no longer known", "Credential odd", false);
+        let all = store.read(|tx| all_credentials(&tx.tenant(ours))).unwrap();
+        assert_eq!(all.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["key:2", "key:1"]);
+    }
+}
