@@ -18,6 +18,8 @@ import threading
 import time
 from pathlib import Path
 
+from consent import access_token
+
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
 
@@ -60,11 +62,12 @@ def common_headers(key):
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A server that is measured: how it is started, and with which key it is asked."""
+    """A server that is measured: how it is started, with which key it is asked, and who can sign in."""
 
     serve: list
     stdio: list
     key: str
+    person: tuple = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,8 +216,9 @@ def chaterimo(program, directory):
     serve = [program, "serve", "--listen", "127.0.0.1:0", "--json", *data]
     with running([*serve, "--demo"]) as server:
         key = server.announced["api_key"]
+        person = (server.announced["owner_email"], server.announced["owner_password"])
     import_chatbots(program, data, directory)
-    return Candidate(serve, [program, "stdio", *data], key)
+    return Candidate(serve, [program, "stdio", *data], key, person)
 
 
 def import_chatbots(program, data, directory):
@@ -321,6 +325,22 @@ class Bench:
         report["cpu_us"] = report["user_us"] + report["system_us"]
         return report
 
+    # Access tokens against API keys
+
+    def token(self):
+        """The same calls with a key and with a token, one straight after the other, at one server."""
+        if self.options.against_itself:
+            return
+        with running(self.ours.serve) as ours:
+            token = access_token(ours.url.removesuffix("/mcp/"), *self.ours.person)
+            sides = [(self.ours, ours), (dataclasses.replace(self.ours, key=token), ours)]
+            for connections in (1, 16):
+                rounds = [self.pair(sides, CALL, connections, n) for n in range(2 * self.options.rounds)]
+                key, more = (statistics.median(values) for values in zip(*(
+                    (a["cpu_us"], b["cpu_us"] - a["cpu_us"]) for a, b in rounds)))
+                figure = f"CPU time that a token adds to a key's, {connections} connection{'s' * (connections > 1)}"
+                yield Row(figure, f"{key:.1f} µs", f"{key + more:.1f} µs", f"{more:+.1f} µs", "≤ +5 µs", more <= 5)
+
     # Memory
 
     def memory(self):
@@ -357,7 +377,7 @@ class Bench:
         sizes = [os.path.getsize(self.programs[name]) for name in ("floor", "chaterimo")]
         yield limited("release binary", *sizes, 15e6, "{:.1f} MB", 1e6)
 
-    SECTIONS = {"instructions": instructions, "load": load, "memory": memory, "stdio": stdio, "size": size}
+    SECTIONS = {"instructions": instructions, "load": load, "token": token, "memory": memory, "stdio": stdio, "size": size}
 
 
 def target(server, headers):
