@@ -92,6 +92,8 @@ class Site:
         revoke = self.script("revoke", "revoke.mjs")
         if subprocess.run([revoke, f"http://127.0.0.1:{RECORDER}/apps"]).returncode != 0:
             raise RuntimeError("the app could not be revoked:\n" + (self.work / "browser.log").read_text())
+        # Should the app ask again, it is told no.
+        self.script("xdg-open", "authorize.mjs", DENY="1")
 
     def restart(self):
         self.server.restart(*self.server.flags)
