@@ -233,6 +233,27 @@ CASES = {
 }
 
 
+# What the person's browser fetches beside the authorization itself: the pages have tests of their own.
+PAGES = ("/assets/", "/login", "/apps", "/favicon")
+
+
+def slim(path):
+    """The transcript without the pages: what the client and the authorization server said to each other."""
+    lines, left_out, browsed = [], set(), set()
+    for text in path.read_text().splitlines():
+        line = json.loads(text)
+        http_path, exchange = line.get("http", {}).get("path", ""), line.get("exchange")
+        if http_path.startswith(PAGES):
+            left_out.add(exchange)
+        if http_path.startswith("/authorize"):
+            browsed.add(exchange)
+        if exchange in browsed and line["from"] == "server":
+            line.pop("message", None)
+        if exchange not in left_out:
+            lines.append(json.dumps(line, separators=(",", ":"), ensure_ascii=False))
+    return "\n".join(lines) + "\n"
+
+
 def main(words):
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
@@ -255,8 +276,10 @@ def main(words):
             print(f"{name}: signed in, called, restarted, refreshed, revoked", flush=True)
         OUT.mkdir(parents=True, exist_ok=True)
         target = OUT if not words else pathlib.Path("/tmp")
+        if not words:
+            (OUT / "store.json").write_text(json.dumps({"filled_at": store.filled_at()}) + "\n")
         for name, path in recorded:
-            shutil.copy(path, target / f"{name}.jsonl")
+            (target / f"{name}.jsonl").write_text(slim(path))
         print(f"{len(recorded)} transcripts in {target}")
 
 
