@@ -443,6 +443,8 @@ fn a_grant_ends_with_the_membership_and_rests_with_the_organisation() {
     assert!(house.who(&tokens.access_token).is_none());
     house.change(|tx, here| organisation::set_suspended(tx, here.tenant(), None));
     let tokens = house.refresh(&refresh, "").unwrap();
+    house.change(|_, here| testing::reopen_invitation(here, 1));
+    refused(house.refresh(&refresh_token(&tokens), ""), "invalid_grant");
     house.change(|_, here| testing::end_membership(here, 1));
     refused(house.refresh(&refresh_token(&tokens), ""), "invalid_grant");
     assert!(house.who(&tokens.access_token).is_none());

@@ -126,6 +126,12 @@ pub fn end_membership(tx: &TenantTx<'_>, user: i64) -> Result<()> {
     tx.execute("DELETE FROM member WHERE organisation = ?1 AND user = ?2", &[&user]).map(|_| ())
 }
 
+/// Makes that membership an open invitation again.
+pub fn reopen_invitation(tx: &TenantTx<'_>, user: i64) -> Result<()> {
+    let sql = "UPDATE member SET accepted_at = NULL WHERE organisation = ?1 AND user = ?2";
+    tx.execute(sql, &[&user]).map(|_| ())
+}
+
 /// A browser that `user` is signed in with.
 pub fn browser_session(tx: &TenantTx<'_>, hash: &[u8; 32], user: i64) -> Result<()> {
     let sql = "INSERT INTO browser_session (hash, user, organisation, created_at, last_seen_at, authenticated_at) \
