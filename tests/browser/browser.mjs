@@ -22,10 +22,10 @@ export async function open({ width = 1280, height = 900, scheme = "light", scrip
 export async function signIn(page, email, password) {
   await page.fill("input[name=email]", email);
   await page.fill("input[name=password]", password);
-  await Promise.all([page.waitForLoadState("load"), page.click("main button[type=submit], main form button")]);
+  await Promise.all([page.waitForEvent("load"), page.click("main form button")]);
 }
 
 /** Clicks what sends a form, and waits for the page that comes of it. */
 export async function press(page, name) {
-  await Promise.all([page.waitForLoadState("load"), page.getByRole("button", { name }).first().click()]);
+  await Promise.all([page.waitForEvent("load"), page.getByRole("button", { name }).first().click()]);
 }

@@ -1,7 +1,9 @@
 // Walks every page as a person would: wide and narrow, light and dark, with and without scripts; looks with axe-core
 // for what shuts people out, for anything that the policy blocked, and for pages wider than the screen.
 //   usage: node pages.mjs ORIGIN EMAIL PASSWORD [FOLDER-FOR-PICTURES]
+import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, mkdirSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { open, press, signIn } from "./browser.mjs";
 
@@ -35,7 +37,7 @@ async function person(options = {}) {
   });
   opened.page.on("pageerror", (error) => wrong.push(`${opened.page.url()}: ${error}`));
   opened.page.on("request", (request) => {
-    if (!request.url().startsWith(origin)) wrong.push(`${opened.page.url()} asks for ${request.url()}`);
+    if (!request.url().startsWith(origin) && !request.isNavigationRequest()) wrong.push(`${opened.page.url()} asks for ${request.url()}`);
   });
   await opened.page.goto(`${origin}/`);
   return opened;
@@ -43,6 +45,58 @@ async function person(options = {}) {
 
 function check(what, holds) {
   if (!holds) wrong.push(what);
+}
+
+/** An app that registers itself, and its little server that people come back to. */
+class App {
+  static async open() {
+    const app = new App();
+    app.server = createServer((_, response) => response.end("<!doctype html><title>back</title>"));
+    await new Promise((ready) => app.server.listen(0, "127.0.0.1", ready));
+    app.callback = `http://127.0.0.1:${app.server.address().port}/callback`;
+    app.verifier = randomBytes(48).toString("base64url");
+    const made = await fetch(`${origin}/register`, {
+      method: "POST", headers: { "content-type": "application/json" },
+      body: JSON.stringify({ client_name: "A browser's <b>test</b>", redirect_uris: [app.callback], token_endpoint_auth_method: "none" }),
+    });
+    app.id = (await made.json()).client_id;
+    return app;
+  }
+
+  /** The URL that the app has its person open. */
+  question() {
+    const challenge = createHash("sha256").update(this.verifier).digest("base64url");
+    return `${origin}/authorize?${new URLSearchParams({
+      response_type: "code", client_id: this.id, redirect_uri: this.callback, state: "kept as it is", code_challenge: challenge,
+      code_challenge_method: "S256", scope: "mcp:read mcp:write", resource: `${origin}/mcp/`,
+    })}`;
+  }
+
+  async redeem(code) {
+    const answer = await fetch(`${origin}/token`, {
+      method: "POST",
+      body: new URLSearchParams({ grant_type: "authorization_code", code, client_id: this.id, code_verifier: this.verifier, redirect_uri: this.callback }),
+    });
+    this.token = (await answer.json()).access_token;
+  }
+
+  /** How many tools it sees, or the status that it is refused with. */
+  async tools() {
+    const meta = { "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} };
+    const answer = await fetch(`${origin}/mcp/`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${this.token}`, "content-type": "application/json", accept: "application/json, text/event-stream",
+        "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list",
+      },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: { _meta: meta } }),
+    });
+    return answer.ok ? (await answer.json()).result.tools.length : answer.status;
+  }
+
+  close() {
+    this.server.close();
+  }
 }
 
 /** The paths that the menu leads to, and one page of a chatbot. */
@@ -85,6 +139,47 @@ for (const width of [1280, 360]) {
   check("signed out is signed out", new URL(page.url()).pathname === "/login");
   await browser.close();
 }
+
+// An app asks, on screens of both widths: once it is told no, once yes; the redirect after the form must get through.
+const app = await App.open();
+for (const [decision, options] of [["Cancel", { width: 360, scheme: "dark" }], ["Authorize", { width: 1280, scheme: "light" }]]) {
+  const { browser, page } = await person(options);
+  await signIn(page, email, password);
+  await page.goto(app.question());
+  await look(page, `consent ${decision}`, options);
+  await page.getByRole("button", { name: decision }).click();
+  await page.waitForURL(`${app.callback}**`);
+  const answer = new URL(page.url()).searchParams;
+  check(`${decision} leads back to the app: ${page.url()}`, decision === "Cancel" ? answer.get("error") === "access_denied" : answer.has("code"));
+  check("the answer names its issuer and the app's state", answer.get("iss") === origin && answer.get("state") === "kept as it is");
+  if (answer.has("code")) await app.redeem(answer.get("code"));
+  await page.goto(`${origin}/apps`);
+  await look(page, `apps after ${decision}`, options);
+  await browser.close();
+}
+check("an app that was allowed reads and writes", (await app.tools()) === 19);
+
+// Its person narrows it, then ends it, without scripts.
+{
+  const { browser, page } = await person({ scripts: false });
+  await signIn(page, email, password);
+  await page.goto(`${origin}/apps`);
+  await page.locator("summary", { hasText: "Narrow" }).first().click();
+  await page.check("input[name=read_only]");
+  await press(page, /narrow/i);
+  check("a narrowed app only reads", (await app.tools()) === 12);
+  await page.goto(`${origin}/apps`);
+  await page.locator("summary", { hasText: "Disconnect" }).first().click();
+  await press(page, /disconnect/i);
+  check("a disconnected app is refused", (await app.tools()) === 401);
+
+  await page.goto(`${origin}/chatbots/1`);
+  const before = await page.innerText("main");
+  await press(page, /undo this change/i);
+  check("undoing makes a new version", /Version 3/.test(await page.innerText("main")) && !/Version 3/.test(before));
+  await browser.close();
+}
+app.close();
 
 // The keyboard alone: the first stop skips to the content, each stop is seen.
 {

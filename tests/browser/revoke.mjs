@@ -10,7 +10,7 @@ try {
   if ((await forms.count()) === 0) throw new Error("no app is connected");
   while (await forms.count()) {
     await page.locator("details:has(form[action$='/revoke'])").first().evaluate((details) => { details.open = true; });
-    await Promise.all([page.waitForLoadState("load"), forms.first().getByRole("button").click()]);
+    await Promise.all([page.waitForEvent("load"), forms.first().getByRole("button").click()]);
   }
 } catch (error) {
   console.error(`revoke: ${error.message}\nat ${page.url()}\n${await page.innerText("body").catch(() => "")}`);
