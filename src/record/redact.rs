@@ -37,6 +37,8 @@ const SECRET_MEMBERS: [&str; 11] = [
 ];
 /// Members whose text is a secret in queries, forms and JSON outside MCP, where tools may mean something else by them.
 const OAUTH_MEMBERS: [&str; 5] = ["code", "csrf", "device_code", "state", "token"];
+/// Parameters of a challenge that may follow the name of its scheme as a credential does, and are none.
+const CHALLENGE_PARAMETERS: [&str; 2] = ["error_description", "resource_metadata"];
 /// A text that is not JSON is kept up to this many bytes.
 const MAX_TEXT: usize = 64 * 1024;
 
@@ -159,7 +161,9 @@ impl Redactor {
     fn word(&mut self, word: &str, after_bearer: bool) -> String {
         let trimmed = word.trim_end_matches(['.', '-']);
         let tail = &word[trimmed.len()..];
-        if (after_bearer && trimmed.len() >= MIN_SECRET) || is_jwt(trimmed) {
+        let credential =
+            after_bearer && trimmed.len() >= MIN_SECRET && !CHALLENGE_PARAMETERS.contains(&trimmed);
+        if credential || is_jwt(trimmed) {
             return self.learn("token", trimmed) + tail;
         }
         for (prefix, kind) in PREFIXES {
@@ -248,6 +252,9 @@ mod tests {
         check("cha_0123456789 mat_0123456789 cha_0123456789", "[key-1] [token-1] [key-1]");
         check("Authorization: Bearer abcdefgh123", "Authorization: Bearer [token-1]");
         check("bearer of news", "bearer of news");
+        let challenge = r#"Bearer resource_metadata="https://chat.example/x", error="invalid_token""#;
+        check(challenge, challenge);
+        check(r#""Bearer resource_metadata2=""#, r#""Bearer [token-1]=""#);
         check("x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl y", "x [token-1] y");
         check("write to anna.b+c@shop.example, or bob@x.de", "write to [email-1], or [email-2]");
         check("@scope/name@1.2.3 and user@localhost", "@scope/name@1.2.3 and user@localhost");
