@@ -73,7 +73,7 @@ impl House {
 
     /// A browser in which nobody is signed in.
     pub fn browser(&self) -> Browser<'_> {
-        Browser { server: &self.server, cookie: None, fields: String::new() }
+        Browser::new(&self.server, None)
     }
 
     /// A browser in which the person is signed in.
@@ -100,12 +100,17 @@ fn found_or_made(tx: &SystemTx<'_>, slug: &str) -> chaterimo::error::Result<orga
 #[derive(Clone)]
 pub struct Browser<'s> {
     server: &'s Server,
-    cookie: Option<String>,
+    pub cookie: Option<String>,
     /// Further fields of each request.
     fields: String,
 }
 
-impl Browser<'_> {
+impl<'s> Browser<'s> {
+    /// A browser with the cookie that it has from before.
+    pub fn new(server: &'s Server, cookie: Option<String>) -> Browser<'s> {
+        Browser { server, cookie, fields: String::new() }
+    }
+
     pub fn get(&mut self, path: &str) -> Reply {
         self.send(&format!("GET {path} HTTP/1.1\r\nAccept: text/html\r\n"), "")
     }

@@ -19,6 +19,7 @@ mod processes;
 mod properties;
 mod record;
 mod replay;
+mod replay_oauth;
 mod schema;
 mod support;
 mod tidy;

@@ -17,8 +17,8 @@ use crate::support::{
     DISCOVER, HOST, JSON, LIST, MODERN, NOW, Reply, Server, call, initialize, post, read_head,
 };
 
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const BACK: &str = "http://localhost:51234/callback";
 const ANNA: &str = "anna@example.com";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
@@ -95,7 +95,7 @@ impl Client {
 
 const ALLOW: &[(&str, &str)] = &[("decision", "allow"), ("organisation", "acme"), ("write", "1")];
 
-fn encoded(pairs: &[(&str, &str)]) -> String {
+pub fn encoded(pairs: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
@@ -118,12 +118,12 @@ fn decide(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Str
     reply.field("location").unwrap().to_owned()
 }
 
-fn hidden(page: &Reply) -> String {
+pub fn hidden(page: &Reply) -> String {
     let (_, rest) = page.body.split_once("name=\"request\" value=\"").unwrap();
     rest.split_once('"').unwrap().0.to_owned()
 }
 
-fn parameter(url: &str, name: &str) -> Option<String> {
+pub fn parameter(url: &str, name: &str) -> Option<String> {
     let (_, query) = url.split_once('?').unwrap();
     let mut pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
     pairs.find_map(|(found, value)| (found == name).then_some(value))

@@ -47,7 +47,7 @@ const OTHERS: [&str; 12] = [
     "http-full-legacy-restart",
 ];
 
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol-fixtures/transcripts")
 }
 
@@ -180,16 +180,17 @@ impl Said<'_> {
 }
 
 /// The demo as it was filled for the recordings, trained as the server trains it when it starts.
-struct Demo {
+pub struct Demo {
     folder: TempDir,
-    keys: demo::Keys,
+    pub keys: demo::Keys,
 }
 
 impl Demo {
-    fn fill() -> Demo {
+    /// Filled at the time in the `store.json` of `recordings`.
+    pub fn fill(recordings: &Path) -> Demo {
         let folder = tempfile::tempdir().unwrap();
         let store: Value =
-            serde_json::from_str(&fs::read_to_string(self::folder().join("store.json")).unwrap()).unwrap();
+            serde_json::from_str(&fs::read_to_string(recordings.join("store.json")).unwrap()).unwrap();
         let filled_at = Time::parse(store["filled_at"].as_str().unwrap()).unwrap();
         let app = App::open(folder.path(), Clock::manual(filled_at), false, Vec::new()).unwrap();
         let keys = demo::prepare(&app.store, filled_at).unwrap();
@@ -204,7 +205,7 @@ impl Demo {
         Demo { folder, keys }
     }
 
-    fn copy(&self) -> TempDir {
+    pub fn copy(&self) -> TempDir {
         let copy = tempfile::tempdir().unwrap();
         for file in [DATABASE_FILE, KEYRING_FILE] {
             fs::copy(self.folder.path().join(file), copy.path().join(file)).unwrap();
@@ -362,13 +363,14 @@ impl Read for Typed<'_> {
     }
 }
 
-fn set(clock: &Clock, at: Time) {
+/// Sets the clock, to earlier or later.
+pub fn set(clock: &Clock, at: Time) {
     clock.advance(at.0 - clock.now().0);
 }
 
 #[test]
 fn real_clients_are_answered_as_they_were() {
-    let demo = Demo::fill();
+    let demo = Demo::fill(&folder());
     let mut found = Vec::new();
     for recording in &Recording::all() {
         found.extend(Replay::of("engine", recording, &demo).through_engine());
