@@ -2,9 +2,8 @@
 
 -- An Argon2id hash in PHC form; null until the person has chosen a password.
 ALTER TABLE user ADD COLUMN password TEXT;
--- Since when a password was chosen; what was signed in before is signed out by a change.
-ALTER TABLE user ADD COLUMN password_at INTEGER;
--- A membership counts from when the person took it up; null while an invitation is open.
+-- A membership counts from when the person took it up; null while an invitation is open. Members from before there were
+-- accounts have no password and nothing they could reach: they too come in by a link, of `chaterimo user invite`.
 ALTER TABLE member ADD COLUMN accepted_at INTEGER;
 
 -- A browser that is signed in. The cookie is opaque and signed; here is its SHA-256.

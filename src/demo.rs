@@ -68,7 +68,7 @@ pub fn prepare(store: &Store, now: Time) -> Result<Keys> {
         for ((email, name, role), hash) in PEOPLE.into_iter().zip(&hashes) {
             let here = tx.tenant(organisations[0].tenant);
             let person = user::add(&here, email, name, role, now)?.user;
-            user::put_password(tx, person, hash, now)?;
+            user::put_password(tx, person, hash)?;
             user::accept(&here, person, now)?;
         }
         let [owner_password, analyst_password] = passwords;

@@ -208,7 +208,7 @@ impl Accounts {
                 if user::of(tx, account.id)?.is_none_or(|current| current.password != account.password) {
                     return Ok(false);
                 }
-                user::set_password(tx, account.id, &hash, None, now)?;
+                user::set_password(tx, account.id, &hash, now)?;
                 browser_session::create(tx, &session, account.id, tenant, &hash, now)
             })?;
             Ok(if changed { Outcome::Done(cookie) } else { Outcome::Wrong })
@@ -479,7 +479,7 @@ mod tests {
         let house = House::new();
         let anna = house.member("acme", "anna@example.com", Role::Owner);
         let stale = house.store.peek(|tx| user::of(tx, anna)).unwrap().unwrap();
-        let change = move |tx: &SystemTx<'_>| user::set_password(tx, anna, "another", None, Time(1));
+        let change = move |tx: &SystemTx<'_>| user::set_password(tx, anna, "another", Time(1));
         house.store.write(Durability::Disk, change).unwrap();
         let tenant = house.tenant("acme");
         assert_eq!(house.accounts.open(stale, tenant, None).unwrap(), Outcome::Wrong);

@@ -1,8 +1,7 @@
 //! API keys: `cha_`, 43 base62 characters (256 bits), and 6 of their CRC-32, so that a mistyped key costs no query and
 //! secret scanners know one when they see it.
 
-use ring::digest;
-
+use super::signed::{Hash, sha256};
 use crate::clock::{Time, random};
 use crate::error::Result;
 use crate::store::{self, TenantTx};
@@ -17,18 +16,18 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// Makes a key and keeps its hash. The key is in the answer and nowhere else.
 pub fn create(tx: &TenantTx<'_>, label: &str, read_only: bool, now: Time) -> Result<(i64, String)> {
     let key = generate();
-    let id = store::api_key::create(tx, &hash(&key), &key[..SHOWN_CHARS], label, read_only, now)?;
+    let id = store::api_key::create(tx, &sha256(&key), &key[..SHOWN_CHARS], label, read_only, now)?;
     Ok((id, key))
 }
 
 /// The SHA-256 of what may be a key; `None` when its form or checksum is wrong.
-pub fn hash_if_well_formed(text: &str) -> Option<[u8; 32]> {
+pub fn hash_if_well_formed(text: &str) -> Option<Hash> {
     let rest = text.strip_prefix(PREFIX)?.as_bytes();
     if rest.len() != SECRET_CHARS + CHECKSUM_CHARS || !rest.iter().all(u8::is_ascii_alphanumeric) {
         return None;
     }
     let (secret, sum) = rest.split_at(SECRET_CHARS);
-    (checksum(secret) == sum).then(|| hash(text))
+    (checksum(secret) == sum).then(|| sha256(text))
 }
 
 fn generate() -> String {
@@ -74,12 +73,6 @@ fn crc32(bytes: &[u8]) -> u32 {
         }
     }
     !crc
-}
-
-fn hash(text: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-    bytes
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use data_encoding::BASE64_NOPAD;
 
+use super::signed::same;
 use crate::clock::random;
 use crate::error::{Error, Kind, Result};
 
@@ -73,8 +74,7 @@ pub fn verify(kept: Option<&str>, password: &str) -> Result<Verdict> {
     let (cost, salt, expected) =
         parse(kept).ok_or_else(|| Error::internal("a password's hash is unreadable"))?;
     let found = derive(cost, given, &salt)?;
-    let difference = found.iter().zip(&expected).fold(0, |all, (a, b)| all | (a ^ b));
-    Ok(match std::hint::black_box(difference) == 0 {
+    Ok(match same(&found, &expected) {
         false => Verdict::Wrong,
         true if cost == COST => Verdict::Right,
         true => Verdict::RightButWeak,

@@ -27,6 +27,17 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Purpose; 7] = [
+        Purpose::Access,
+        Purpose::Refresh,
+        Purpose::Code,
+        Purpose::Request,
+        Purpose::Browser,
+        Purpose::Invitation,
+        Purpose::Url,
+    ];
+
     /// What such secrets begin with, before the first underscore; also the label of their signature.
     pub fn label(self) -> &'static str {
         match self {
@@ -73,10 +84,33 @@ pub fn sha256(text: &str) -> Hash {
     bytes
 }
 
+/// Whether two secrets, or their hashes, are the same, in a time that does not tell where they differ.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    let difference = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
+    std::hint::black_box(difference) == 0 && one.len() == other.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::Time;
+
+    #[test]
+    fn no_two_purposes_have_one_label() {
+        let labels: std::collections::HashSet<_> = Purpose::ALL.map(Purpose::label).into();
+        assert_eq!(labels.len(), Purpose::ALL.len());
+    }
+
+    #[test]
+    fn equal_is_equal_as_a_whole() {
+        let check = |one: &str, other: &str, expected| {
+            assert_eq!(same(one.as_bytes(), other.as_bytes()), expected, "{one} {other}");
+        };
+        check("abc", "abc", true);
+        check("abc", "abd", false);
+        check("abc", "ab", false);
+        check("", "a", false);
+    }
 
     #[test]
     fn a_secret_holds_for_its_purpose_and_as_it_is() {

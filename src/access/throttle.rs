@@ -113,8 +113,9 @@ fn keys(email: &str, address: IpAddr) -> (signed::Hash, (signed::Hash, IpAddr)) 
     (account, (account, network(address, 24)))
 }
 
-/// The network that an address is of: the first `bits` of an IPv4 address, the first 64 of an IPv6 one.
-fn network(address: IpAddr, bits: u32) -> IpAddr {
+/// The network that an address is of: the first `bits` of an IPv4 address, and of an IPv6 one, of which each subscriber has
+/// a whole /64, the first 64.
+pub fn network(address: IpAddr, bits: u32) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & (u32::MAX << (32 - bits))).into(),
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),

@@ -88,7 +88,8 @@ pub(super) enum BodyFault {
     Broken,
 }
 
-/// The whole body, of `most` bytes at most. One that has come already, as nearly all have, is taken without a copy and without a timer.
+/// The whole body, of `most` bytes at most. One that has come already, as nearly all have, is taken without a copy and
+/// without a timer.
 pub(super) async fn read_body(mut body: Incoming, limits: &Limits, most: usize) -> Result<Bytes, BodyFault> {
     if body.size_hint().lower() > most as u64 {
         return Err(BodyFault::TooLarge);

@@ -125,11 +125,16 @@ pub(super) fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
     if coded {
         return refuse("Send the body as it is, without Content-Encoding.");
     }
-    match headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) {
-        Some(b"application/json") => Ok(()),
-        Some(value) if media_type(value).eq_ignore_ascii_case(b"application/json") => Ok(()),
-        _ => refuse("Send JSON, with Content-Type: application/json."),
+    match is_of_type(headers, "application/json") {
+        true => Ok(()),
+        false => refuse("Send JSON, with Content-Type: application/json."),
     }
+}
+
+/// Whether the body is of the media type `wanted`, whatever its parameters.
+pub(super) fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let found = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    found.is_some_and(|found| media_type(found).eq_ignore_ascii_case(wanted.as_bytes()))
 }
 
 /// Whether the client takes every one of `wanted`; a client that does not say takes anything (RFC 9110 section 12.5.1).

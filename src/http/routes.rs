@@ -7,6 +7,7 @@ use super::pages;
 use super::respond::{Answer, Refusal, Style};
 use super::visit::{Asked, Visit};
 use crate::access::Endpoint;
+use crate::oauth::metadata;
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +89,7 @@ pub(super) const ROUTES: &[Route] = &[
     route(Method::DELETE, READ_ONLY_URL, Access::Url, Style::Rpc, Handler::End(Endpoint::ReadOnly)),
     route(Method::GET, &["/healthz"], Access::Probe, Style::Plain, Handler::Alive),
     route(Method::GET, &["/readyz"], Access::Probe, Style::Plain, Handler::Ready),
-    open(Method::GET, &["/.well-known/oauth-authorization-server"], oauth::clients::server),
+    open(Method::GET, &[metadata::SERVER_PATH], oauth::clients::server),
     open(Method::GET, RESOURCES, oauth::clients::resource),
     open(Method::POST, &["/register"], oauth::clients::register),
     open(Method::POST, &["/token"], oauth::tokens::issue),
@@ -257,6 +258,17 @@ mod tests {
             let expected = if tokens { Access::Url } else { Access::Bearer };
             assert_eq!(route.access == expected, mcp, "{:?}", route.paths);
         }
+    }
+
+    #[test]
+    fn every_spelling_of_the_metadata_is_served() {
+        let served =
+            |path: &str| matches!(Found::new(&Method::GET, path), Found::Route(_, found) if found == path);
+        for spelling in metadata::Spelling::ALL {
+            assert!(served(spelling.path()), "{spelling:?}");
+            assert!(served(&format!("{}{}", metadata::RESOURCE_PATH, spelling.path())), "{spelling:?}");
+        }
+        assert!(served(metadata::RESOURCE_PATH));
     }
 
     #[test]

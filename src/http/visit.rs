@@ -15,6 +15,7 @@ use hyper::http::request::Parts;
 
 use super::Site;
 use super::form::{Form, query};
+use super::request::is_of_type;
 use super::respond::{self, Answer, Refusal};
 use crate::access::accounts::Visitor;
 use crate::access::roles::Action;
@@ -230,9 +231,7 @@ fn check_sender(headers: &HeaderMap, site: &Site) -> Result<(), Refusal> {
 }
 
 fn posted(asked: &Asked<'_>) -> Result<Form, Refusal> {
-    let kind = asked.parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-    match kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    match is_of_type(&asked.parts.headers, "application/x-www-form-urlencoded") {
         true => Ok(Form::parse(&asked.body)),
         false => Err(Refusal::new(
             415,

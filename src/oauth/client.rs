@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::{self, Failure};
 use super::{Fault, Server};
-use crate::access::signed::{Hash, sha256};
+use crate::access::signed::{Hash, same, sha256};
 use crate::clock::Time;
 use crate::error::Result;
 use crate::store::oauth_client::{self, Row};
@@ -240,12 +240,6 @@ fn decode(text: &str) -> Option<String> {
     }
     let pair = format!("v={text}");
     form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
-}
-
-/// Whether two hashes are the same, in time that does not tell where they differ.
-fn same(a: &Hash, b: &Hash) -> bool {
-    let difference = a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b));
-    std::hint::black_box(difference) == 0
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Apps that register themselves (RFC 7591). Anyone may, so a registration is worth nothing until a person allows the
 //! app something: it costs a row, and one that nobody uses is gone after a week.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value, json};
@@ -9,12 +9,11 @@ use serde_json::{Map, Value, json};
 use super::buckets::Buckets;
 use super::{AuthMethod, Fault, Server, json, redirect};
 use crate::access::signed::sha256;
+use crate::access::throttle::network;
 use crate::clock::{SECOND, random};
 use crate::store::Durability;
 use crate::store::oauth_client::{self, Row};
 
-/// Bytes of a registration.
-pub const MAX_BYTES: usize = 16 * 1_024;
 /// Seconds after which one that was refused for the many before it may come again.
 pub const RETRY_SECONDS: u32 = 10;
 /// Redirect URIs of a client.
@@ -67,7 +66,7 @@ impl Server {
 
     fn admit(&self, address: IpAddr) -> Result<(), Fault> {
         let (limits, now) = (&self.registrations, self.clock.now());
-        match limits.addresses.take(&network(address), now) && limits.overall.take(&(), now) {
+        match limits.addresses.take(&network(address, 32), now) && limits.overall.take(&(), now) {
             true => Ok(()),
             false => {
                 Err(Fault::new("slow_down", "Too many registrations; wait some seconds, then try again."))
@@ -100,14 +99,6 @@ impl Asked {
     /// Of everything that is kept, so that the same again is known.
     fn digest(&self) -> [u8; 32] {
         sha256(&json!([self.name, self.redirect_uris, self.auth_method.as_str(), self.refreshes]).to_string())
-    }
-}
-
-/// What of an address counts: an IPv6 subscriber has a whole /64.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        address => address,
     }
 }
 

@@ -3,15 +3,14 @@
 use std::net::IpAddr;
 
 use data_encoding::BASE64URL_NOPAD;
-use ring::digest;
 use serde::Serialize;
 
 use super::audience::{Target, scope_text, target};
 use super::buckets::Buckets;
 use super::params::Params;
-use super::registration::network;
 use super::{Client, Fault, Server};
 use crate::access::signed::{self, Purpose};
+use crate::access::throttle::network;
 use crate::clock::{DAY, SECOND, Time};
 use crate::error::Result;
 use crate::store::oauth_code::{self, Code};
@@ -91,7 +90,7 @@ impl Server {
         };
         let asker = match token {
             Some(token) => Asker::Grant(token.tenant.key(), token.grant),
-            None => Asker::Client(form.get("client_id").unwrap_or_default().to_owned(), network(address)),
+            None => Asker::Client(form.get("client_id").unwrap_or_default().to_owned(), network(address, 32)),
         };
         match self.requests.0.take(&asker, self.clock.now()) {
             true => Ok(()),
@@ -219,18 +218,19 @@ impl Shown {
                 "code_verifier must be 43 to 128 letters, digits and - . _ ~ (RFC 7636).",
             ));
         }
-        let digest = digest::digest(&digest::SHA256, verifier.as_bytes());
         Ok(Shown {
             client_id: client.id.clone(),
             redirect_uri: form.get("redirect_uri").map(str::to_owned),
-            challenge: BASE64URL_NOPAD.encode(digest.as_ref()),
+            challenge: BASE64URL_NOPAD.encode(&signed::sha256(verifier)),
             target,
         })
     }
 
     fn judge(&self, code: &Code, family: &Family, now: Time) -> Verdict {
         let redirect = self.redirect_uri.as_deref().is_none_or(|uri| uri == code.redirect_uri);
-        let ours = self.client_id == family.client_id && redirect && same(&self.challenge, &code.challenge);
+        let ours = self.client_id == family.client_id
+            && redirect
+            && signed::same(self.challenge.as_bytes(), code.challenge.as_bytes());
         match () {
             () if !ours || code.failures >= FAILURES_MAX => Verdict::Wrong,
             () if code.used => Verdict::Replayed,
@@ -241,12 +241,6 @@ impl Shown {
             },
         }
     }
-}
-
-/// Whether two texts are equal, in a time that tells nothing of where they differ.
-fn same(one: &str, other: &str) -> bool {
-    let difference = one.bytes().zip(other.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
-    std::hint::black_box(difference) == 0 && one.len() == other.len()
 }
 
 /// Whether the resource of a request to the token endpoint is that of the grant, or left out.

@@ -245,6 +245,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn every_secret_that_we_make_is_known_by_its_prefix() {
+        for purpose in crate::access::signed::Purpose::ALL {
+            let prefix = format!("{}_", purpose.label());
+            assert!(PREFIXES.iter().any(|(known, _)| *known == prefix), "{prefix}");
+        }
+    }
+
+    #[test]
     fn takes_secrets_out_of_texts() {
         let check =
             |text: &str, expected: &str| assert_eq!(Redactor::default().text(text), expected, "{text}");

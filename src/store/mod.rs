@@ -228,7 +228,7 @@ impl<'a> SystemTx<'a> {
 }
 
 /// A transaction on one organisation's data. Every statement has the organisation as its first parameter, `?1`;
-/// `parameters` are `?2` and so on. One that is limited to some chatbots runs each statement as [`limit`] has it.
+/// `parameters` are `?2` and so on. One that is limited to some chatbots runs each statement as `limit` has it.
 pub struct TenantTx<'a> {
     connection: &'a Connection,
     tenant: Tenant,

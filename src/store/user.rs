@@ -283,17 +283,11 @@ pub fn memberships(tx: &SystemTx<'_>, user: i64) -> Result<Vec<Membership>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Sets the hash of a password that was chosen. Every other browser of the person is signed out (`keep` is the one that
-/// stays), every app of theirs is cut off, and links to choose a new password end.
-pub fn set_password(
-    tx: &SystemTx<'_>,
-    user: i64,
-    password: &str,
-    keep: Option<&[u8; 32]>,
-    now: Time,
-) -> Result<()> {
-    put_password(tx, user, password, now)?;
-    browser_session::end_all(tx, user, keep)?;
+/// Sets the hash of a password that was chosen. Every browser of the person is signed out, every app of theirs is cut
+/// off, and links to choose a new password end.
+pub fn set_password(tx: &SystemTx<'_>, user: i64, password: &str, now: Time) -> Result<()> {
+    put_password(tx, user, password)?;
+    browser_session::end_all(tx, user, None)?;
     let sql = "UPDATE oauth_grant SET revoked_at = ?2, revoked_why = 'password' \
                WHERE user = ?1 AND revoked_at IS NULL";
     tx.connection.execute(sql, [user, now.0])?;
@@ -302,9 +296,9 @@ pub fn set_password(
 }
 
 /// Sets the hash of a password and ends nothing: for the demo's, which is a new one at each start.
-pub fn put_password(tx: &SystemTx<'_>, user: i64, password: &str, now: Time) -> Result<()> {
-    let sql = "UPDATE user SET password = ?2, password_at = ?3 WHERE id = ?1";
-    tx.connection.execute(sql, params![user, password, now.0])?;
+pub fn put_password(tx: &SystemTx<'_>, user: i64, password: &str) -> Result<()> {
+    let sql = "UPDATE user SET password = ?2 WHERE id = ?1";
+    tx.connection.execute(sql, params![user, password])?;
     Ok(())
 }
 
@@ -435,7 +429,7 @@ mod tests {
             remove(one, anna, Time(2))?;
             assert_eq!(grant(one, here), (true, Some("removed".into())));
             assert_eq!(grant(two, there), (false, None));
-            set_password(tx, anna, "hash", None, Time(3))?;
+            set_password(tx, anna, "hash", Time(3))?;
             assert_eq!(grant(one, here).1.as_deref(), Some("removed"), "the first reason stands");
             assert_eq!(grant(two, there).1.as_deref(), Some("password"));
             assert_eq!(grant(one, bens), (false, None));

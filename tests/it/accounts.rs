@@ -55,7 +55,7 @@ impl House {
         self.write(move |tx| {
             let here = tx.tenant(found_or_made(tx, slug)?.tenant);
             let user = user::add(&here, email, email, role, NOW)?.user;
-            user::put_password(tx, user, hash, NOW)?;
+            user::put_password(tx, user, hash)?;
             user::accept(&here, user, NOW)?;
             Ok(user)
         })

@@ -71,7 +71,7 @@ fn sign_in(app: &Arc<App>) -> String {
     let made = app.store.write(Durability::Process, move |tx| {
         let ours = tx.tenant(organisation::named(tx, "ours")?.tenant);
         let person = user::add(&ours, "anna@example.com", "Anna", Role::Analyst, NOW)?.user;
-        user::put_password(tx, person, &hash, NOW)?;
+        user::put_password(tx, person, &hash)?;
         user::accept(&ours, person, NOW)
     });
     made.unwrap();

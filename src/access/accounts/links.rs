@@ -84,7 +84,7 @@ impl Accounts {
         let (cookie, session) = self.cookie();
         self.store.write(Durability::Disk, move |tx| {
             let link = working(tx, &hash, Purpose::Reset, now)?;
-            user::set_password(tx, link.user, &password, None, now)?;
+            user::set_password(tx, link.user, &password, now)?;
             browser_session::create(tx, &session, link.user, link.tenant, &password, now)
         })?;
         Ok(cookie)
@@ -97,7 +97,7 @@ impl Accounts {
         let came = self.store.write(Durability::Disk, move |tx| {
             let link = working(tx, &hash, Purpose::Invitation, now)?;
             if chosen && link.password.is_none() {
-                user::set_password(tx, link.user, &password, None, now)?;
+                user::set_password(tx, link.user, &password, now)?;
             }
             if !browser_session::create(tx, &session, link.user, link.tenant, &password, now)? {
                 return Ok(false);

@@ -27,10 +27,10 @@ impl Accounts {
         demand_reach(by, role)?;
         let (keyring, email, now) = (Arc::clone(&self.keyring), email.to_owned(), self.clock.now());
         let name = email.split('@').next().unwrap_or_default().to_owned();
-        let by = by.clone();
-        self.write(&by.clone(), move |tx| {
+        let visitor = by.clone();
+        self.write(by, move |tx| {
             if let Some(member) = user::find_member(tx, &email)? {
-                demand_reach(&by, member.role)?;
+                demand_reach(&visitor, member.role)?;
                 if member.accepted_at.is_some() {
                     let text = format!("{} is a member already: change the role in the list.", member.email);
                     return Err(Error::new(Kind::Conflict, text));

@@ -61,7 +61,7 @@ impl House {
         let (email, now) = (email.to_owned(), self.clock.now());
         self.write(slug, move |tx, here| {
             let user = user::add(here, &email, &email, role, now)?.user;
-            user::put_password(tx, user, hash, now)?;
+            user::put_password(tx, user, hash)?;
             user::accept(here, user, now)?;
             Ok(user)
         })

@@ -95,7 +95,7 @@ fn a_token_ends_with_what_it_rests_on() {
     check(|tx, tenant, _| organisation::set_suspended(tx, tenant.tenant(), Some(NOW)), 0, false);
     check(|_, tenant, user| testing::end_membership(tenant, user), 0, false);
     check(|_, tenant, user| testing::reopen_invitation(tenant, user), 0, false);
-    check(|tx, _, user| user::set_password(tx, user, "hash", None, NOW), 0, false);
+    check(|tx, _, user| user::set_password(tx, user, "hash", NOW), 0, false);
     check(|_, tenant, user| user::remove(tenant, user, NOW), 0, false);
     check(|_, tenant, _| oauth_grant::begin(tenant, 1, NOW.plus(1_000)), 1_000, false);
 }

@@ -12,6 +12,7 @@ use super::super::visit::{Asked as Read, Visit};
 use crate::clock::MINUTE;
 use crate::oauth::authorize::{self, Asked};
 use crate::oauth::consent::Person;
+use crate::oauth::document::is_url;
 use crate::oauth::{Client, ClientKind, Fault, redirect};
 
 /// How long a password given counts for a request that wants it given again.
@@ -80,8 +81,8 @@ struct FaultPage<'a> {
 
 /// A request to go ahead without the person, who is not signed in: an app that the operator entered is told so.
 fn silently(visit: &Visit<'_>, asked: &Asked) -> Result<Answer, Refusal> {
-    let by_operator = !asked.client_id().starts_with("https://");
-    let client = by_operator.then(|| find_client(visit, asked.client_id(), 0)).transpose()?;
+    let may_be_entered = !is_url(asked.client_id());
+    let client = may_be_entered.then(|| find_client(visit, asked.client_id(), 0)).transpose()?;
     let Some(client) = client.filter(|client| client.kind == ClientKind::Operator) else {
         return Err(visit.to_sign_in(false));
     };

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 
+use super::super::request::is_of_type;
 use super::super::respond::{self, Answer, Refusal};
 use super::super::visit::Asked;
 use super::fault;
@@ -27,9 +28,7 @@ pub(in super::super) fn register(asked: &Asked<'_>) -> Result<Answer, Refusal> {
     if !asked.site.oauth.settings.registration {
         return Err(Refusal::new(404, "not_found", "Apps do not register themselves here."));
     }
-    let kind = asked.parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
+    if !is_of_type(&asked.parts.headers, "application/json") {
         return Err(Refusal::new(415, "unsupported", "Send the registration as application/json."));
     }
     Ok(asked.site.oauth.register(&asked.body, asked.address).map_or_else(

@@ -1,9 +1,10 @@
 //! The token endpoint and the revocation endpoint (OAuth 2.1, section 3.2; RFC 7009).
 
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::super::form::Form;
+use super::super::request::is_of_type;
 use super::super::respond::{self, Answer, Refusal};
 use super::super::visit::Asked;
 use super::fault;
@@ -44,9 +45,7 @@ fn answer(
 }
 
 fn read(asked: &Asked<'_>) -> Result<Params, Fault> {
-    let kind = asked.parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if !is_of_type(&asked.parts.headers, "application/x-www-form-urlencoded") {
         return Err(Fault::invalid_request("Send the request as application/x-www-form-urlencoded."));
     }
     Params::new(Form::parse(&asked.body).pairs().to_vec())

@@ -86,7 +86,7 @@ pub(in crate::http) fn tool_title(name: &str) -> &str {
 pub(in crate::http) fn origin(name: &str) -> &str {
     match name {
         "import" => "Import",
-        "undo" => "Undo",
+        "undo" => "Undo on the dashboard",
         tool => tool_title(tool),
     }
 }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn tools_and_credentials_in_words() {
         assert_eq!(tool_title("list_chatbots"), "List chatbots");
-        assert_eq!(origin("undo"), "Undo");
+        assert_eq!(origin("undo"), "Undo on the dashboard");
         assert_eq!(tool_title("gone"), "gone");
         let mut credential = Credential {
             id: "grant:7".into(),

@@ -86,11 +86,6 @@ pub(super) fn html_for(page: &impl Template, destination: &str) -> Result<Answer
 fn document(status: StatusCode, text: String, destination: &str) -> Answer {
     let mut answer = respond::empty(status);
     *answer.body_mut() = Payload::Whole(Bytes::from(text));
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; \
-         frame-ancestors 'none'; form-action 'self' {destination}"
-    );
-    let policy = HeaderValue::from_str(policy.trim_end());
     let headers = answer.headers_mut();
     let fixed = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -99,9 +94,19 @@ fn document(status: StatusCode, text: String, destination: &str) -> Answer {
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
     headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    let closed = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy.unwrap_or(closed));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy(destination));
     answer
+}
+
+/// The policy of a page; one whose destination no field can carry leads nowhere.
+fn policy(destination: &str) -> HeaderValue {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; \
+                          frame-ancestors 'none'; form-action 'self'";
+    match destination {
+        "" => HeaderValue::from_static(POLICY),
+        _ => HeaderValue::try_from(format!("{POLICY} {destination}"))
+            .unwrap_or(HeaderValue::from_static(POLICY)),
+    }
 }
 
 #[derive(Template)]

@@ -133,7 +133,9 @@ pub(in crate::http) fn take_up(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     }
     match accounts.take_up(token, password, visit.asked.address) {
         Ok(tried) => {
-            accounts.sign_out(&visit.browser.secret)?;
+            if matches!(tried.outcome, Outcome::Done(_)) {
+                accounts.sign_out(&visit.browser.secret)?;
+            }
             settle(visit, tried, "/", "The password is wrong.", again)
         }
         Err(error) => unfit(error, again),

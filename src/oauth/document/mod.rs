@@ -26,7 +26,7 @@ use crate::clock::{Clock, DAY, MINUTE, Time};
 use crate::config::{ClientDocuments, Config};
 use crate::error::{Error, Result};
 use crate::store::oauth_client::{self, Document};
-use crate::store::{Durability, Store};
+use crate::store::{Durability, Store, SystemTx};
 
 pub use failure::{Blame, Failure};
 
@@ -230,19 +230,21 @@ async fn keep(store: &Arc<Store>, clock: &Clock, url: &str, answer: &fetch::Fetc
     let now = clock.now();
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     let document = Document { text, fetched_at: now, fresh_until: now.plus(answer.fresh_millis) };
-    let (store, url) = (Arc::clone(store), url.to_owned());
-    unblocked(move || {
-        store.write(Durability::Process, move |tx| oauth_client::put_document(tx, &url, &document))
-    })
-    .await
+    let url = url.to_owned();
+    write(store, move |tx| oauth_client::put_document(tx, &url, &document)).await
 }
 
 async fn prolong(store: &Arc<Store>, url: &str, until: Time) -> Result<(), Failure> {
-    let (store, url) = (Arc::clone(store), url.to_owned());
-    unblocked(move || {
-        store.write(Durability::Process, move |tx| oauth_client::prolong_document(tx, &url, until))
-    })
-    .await
+    let url = url.to_owned();
+    write(store, move |tx| oauth_client::prolong_document(tx, &url, until)).await
+}
+
+async fn write(
+    store: &Arc<Store>,
+    job: impl FnOnce(&SystemTx<'_>) -> Result<()> + Send + 'static,
+) -> Result<(), Failure> {
+    let store = Arc::clone(store);
+    unblocked(move || store.write(Durability::Process, job)).await
 }
 
 fn is_useful(document: &Document, now: Time) -> bool {

@@ -13,7 +13,7 @@ use crate::store::filter::{Span, Where};
 /// Rows that one page looks at, at most.
 pub const LOOKED_AT_MAX: i64 = 20_000;
 /// Rows that an export looks at, at most.
-pub const EXPORTED_FROM_MAX: i64 = 1_000_000;
+const EXPORTED_FROM_MAX: i64 = 1_000_000;
 /// A row is written when its call ends and bears the time it came, so times are this far out of order at most.
 const DISORDER: i64 = 5 * MINUTE;
 
@@ -157,7 +157,7 @@ fn stopped(tx: &TenantTx<'_>, calls: Vec<Entry>, first: i64) -> Result<Found> {
 }
 
 /// Calls `each` with the calls that `filter` wants, newest first, `limit` of them at most, from the newest
-/// [`EXPORTED_FROM_MAX`] of its span: for what is taken away whole.
+/// million of its span: for what is taken away whole.
 ///
 /// # Errors
 /// Those of the store and of `each`.

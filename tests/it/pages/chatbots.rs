@@ -36,7 +36,7 @@ fn what_an_app_changed_is_seen_and_undone() {
     for part in [
         "<del>Be brief.</del>",
         "<ins>Be rude.</ins>",
-        "<code>update_chatbot_instructions</code>",
+        "Update chatbot instructions",
         "API key 1 (laptop)",
         "Undo this change",
     ] {
@@ -48,7 +48,7 @@ fn what_an_app_changed_is_seen_and_undone() {
     let shown = data(&mcp(&house, &key, "get_chatbot", &json!({"chatbot_id": 1})));
     assert_eq!((&shown["instructions"], &shown["version"]), (&json!("Be kind.\nBe brief."), &json!(3)));
     let page = olivia.get("/chatbots/1?done=restored").body;
-    for part in ["<code>Undo on the dashboard</code>", "olivia@example.com", "<ins>Be brief.</ins>"] {
+    for part in ["Undo on the dashboard", "olivia@example.com", "<ins>Be brief.</ins>"] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
 }

@@ -1,5 +1,6 @@
 //! The history of a chatbot's settings, a page at a time.
 
+use super::super::calls;
 use super::super::diff::{self, Field};
 use crate::clock::Time;
 use crate::error::Result;
@@ -48,17 +49,9 @@ fn entry(version: &Version, earlier: Option<&Version>) -> Result<Entry> {
     let fields = earlier.map(|earlier| diff::fields(&earlier.settings, &version.settings)).transpose()?;
     Ok(Entry {
         version: version.version,
-        origin: worded(&version.origin),
+        origin: calls::origin(&version.origin).to_owned(),
         actor: version.actor.clone(),
         at: version.at,
         fields: fields.unwrap_or_default(),
     })
-}
-
-fn worded(origin: &str) -> String {
-    match origin {
-        "import" => "Import".to_owned(),
-        "undo" => "Undo on the dashboard".to_owned(),
-        tool => tool.to_owned(),
-    }
 }
