@@ -18,8 +18,9 @@ use chaterimo::app::{App, tool_names};
 use chaterimo::clock::{Clock, DAY, SECOND, Time, instant};
 use chaterimo::config::{Config, Environment, Flags};
 use chaterimo::demo;
-use chaterimo::http::{Listener, Options, Site, member_pages, serve};
+use chaterimo::http::{Listener, Options, Site, member_paths, serve};
 use chaterimo::store::{Durability, Store, Tenant, call_log, organisation};
+use hyper::Method;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -125,7 +126,9 @@ fn measure(folder: &Path, keys: &demo::Keys, out: &mut impl Write) -> Result<()>
     writeln!(out, "\n| page | p50 | p99 | bytes |\n|---|--:|--:|--:|")?;
     let mut browser = Browser::new(address, &cookie)?;
     // An export is no page: it is bounded by its size, not by time.
-    let pages = member_pages().filter(|path| !path.contains("export")).map(|path| path.replace("{id}", "1"));
+    let pages = member_paths(Method::GET)
+        .filter(|path| !path.contains("export"))
+        .map(|path| path.replace("{id}", "1"));
     let searches = SEARCHES.iter().map(|query| format!("/sessions{query}"));
     for path in pages.chain(searches) {
         writeln!(out, "| `{path}` | {} |", browser.measure(&path)?)?;

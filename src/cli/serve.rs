@@ -69,38 +69,28 @@ impl Args {
     }
 }
 
-/// Now and every hour: sessions that nobody used for `idle_days` end, and calls logged `log_days` ago are forgotten.
+/// Now and every hour: what has ended is deleted, sessions that nobody used for `idle_days` and calls logged `log_days` ago
+/// among it.
 async fn keep_house(app: Arc<App>, idle_days: u32, log_days: u32) {
     let mut hour = tokio::time::interval(Duration::from_secs(3_600));
     loop {
         hour.tick().await;
-        let now = app.clock.now();
-        match block_in_place(|| access::expire(&app.store, now, idle_days)) {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "idle sessions were forgotten"),
-            Err(error) => tracing::warn!(?error, "idle sessions could not be forgotten"),
-        }
-        match block_in_place(|| access::accounts::expire(&app.store, now)) {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "ended sign-ins and links were forgotten"),
-            Err(error) => tracing::warn!(?error, "ended sign-ins and links could not be forgotten"),
-        }
-        match block_in_place(|| oauth_grant::expire(&app.store, now)) {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "codes, tokens and grants that ended were deleted"),
-            Err(error) => tracing::warn!(?error, "codes and tokens that ended could not be deleted"),
-        }
-        match block_in_place(|| oauth::client::expire(&app.store, now)) {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "apps that nobody allows anything were forgotten"),
-            Err(error) => tracing::warn!(?error, "apps that nobody allows anything could not be forgotten"),
-        }
+        let (store, now) = (&app.store, app.clock.now());
         let oldest = now.plus(-i64::from(log_days) * DAY);
-        match block_in_place(|| call_log::expire(&app.store, oldest)) {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "old rows of the log of calls were deleted"),
-            Err(error) => tracing::warn!(?error, "old rows of the log of calls could not be deleted"),
-        }
+        delete("idle sessions", || access::expire(store, now, idle_days));
+        delete("sign-ins and links that ended", || access::accounts::expire(store, now));
+        delete("codes, tokens and grants that ended", || oauth_grant::expire(store, now));
+        delete("apps that nobody allows anything", || oauth::client::expire(store, now));
+        delete("old rows of the log of calls", || call_log::expire(store, oldest));
+    }
+}
+
+/// Runs `expire`, which deletes `what`, and says in the log how many there were.
+fn delete(what: &str, expire: impl FnOnce() -> Result<usize>) {
+    match block_in_place(expire) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "deleted {what}"),
+        Err(error) => tracing::warn!(?error, "could not delete {what}"),
     }
 }
 

@@ -38,7 +38,7 @@ use crate::app::App;
 pub use accept::{Listener, Stop, serve, signals};
 pub use limits::Limits;
 pub use options::{Allowed, Options};
-pub use routes::member_pages;
+pub use routes::member_paths;
 pub use tls::acceptor;
 
 /// What every connection of one server shares.

@@ -71,6 +71,12 @@ pub(super) fn empty(status: StatusCode) -> Answer {
     answer
 }
 
+/// The answer with another status.
+pub(super) fn with_status(mut answer: Answer, status: StatusCode) -> Answer {
+    *answer.status_mut() = status;
+    answer
+}
+
 /// The fields of a stream of events: nothing between us and the client may hold them back or change them.
 pub(super) fn stream(stream: Stream) -> Answer {
     let mut answer = empty(StatusCode::OK);

@@ -174,9 +174,10 @@ const fn route(
     Route { method, paths, access, style, handler }
 }
 
-/// The paths of the pages that whoever is signed in can open, as the table spells them: `/chatbots/{id}`.
-pub fn member_pages() -> impl Iterator<Item = &'static str> {
-    let pages = ROUTES.iter().filter(|route| route.access == Access::Member && route.method == Method::GET);
+/// The paths for whoever is signed in, by this method (GET for pages, POST for what their forms do), as the table spells
+/// them: `/chatbots/{id}`.
+pub fn member_paths(method: Method) -> impl Iterator<Item = &'static str> {
+    let pages = ROUTES.iter().filter(move |route| route.access == Access::Member && route.method == method);
     pages.filter_map(|route| route.paths.first().copied())
 }
 

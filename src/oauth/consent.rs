@@ -117,12 +117,11 @@ impl Server {
             return Err(no_place());
         }
         places.sort_by_key(|place| present != Some(place.slug.as_str()));
-        let origin = redirect::origin_of(&request.redirect_uri).to_owned();
         Ok(Consent {
             request: text.to_owned(),
             client_name: request.client.display_name(),
             known_by: known_by(&request.client),
-            redirect_host: origin.split_once("://").map_or(origin.as_str(), |(_, host)| host).to_owned(),
+            redirect_host: redirect::host_of(&request.redirect_uri).to_owned(),
             redirect_origin: redirect::policy_source(&request.redirect_uri).to_owned(),
             loopback_only: request.client.redirect_uris.iter().all(|uri| redirect::is_loopback(uri)),
             email: account.email,
@@ -217,10 +216,7 @@ fn choose(places: Vec<Membership>, organisation: Option<&str>) -> Result<Members
 
 fn known_by(client: &Client) -> KnownBy {
     match client.kind {
-        ClientKind::Document => {
-            let host = redirect::origin_of(&client.id);
-            KnownBy::Document(host.split_once("://").map_or(host, |(_, host)| host).to_owned())
-        }
+        ClientKind::Document => KnownBy::Document(redirect::host_of(&client.id).to_owned()),
         ClientKind::Registered => {
             let day = client.created_at.map(|at| at.to_string()).unwrap_or_default();
             KnownBy::Registered(day.chars().take("2026-11-22".len()).collect())

@@ -51,7 +51,7 @@ pub fn matches(registered: &str, asked: &str) -> bool {
         }
 }
 
-/// Where `uri` leads, for people and for `form-action`: `https://app.example.com`, `http://localhost:1234`, or of a
+/// Where `uri` leads: `https://app.example.com`, `http://localhost:1234`, or of a
 /// scheme of the app's own the scheme alone, `cursor:`.
 pub fn origin_of(uri: &str) -> &str {
     let Some((scheme, rest)) = uri.split_once(':') else { return "" };
@@ -61,6 +61,12 @@ pub fn origin_of(uri: &str) -> &str {
         }
         _ => &uri[..=scheme.len()],
     }
+}
+
+/// The same without the scheme of the web, for people: `app.example.com`, `localhost:1234`, `cursor:`.
+pub fn host_of(uri: &str) -> &str {
+    let origin = origin_of(uri);
+    origin.split_once("://").map_or(origin, |(_, host)| host)
 }
 
 /// The source expression for `form-action` that lets a form lead to `uri`: its origin, or where the policy's grammar has
@@ -268,6 +274,7 @@ mod tests {
     fn where_they_lead() {
         let check = |uri: &str, origin: &str, loopback: bool| {
             assert_eq!((origin_of(uri), is_loopback(uri)), (origin, loopback), "{uri}");
+            assert_eq!(host_of(uri), origin.trim_start_matches("https://").trim_start_matches("http://"));
         };
         check("https://a.example:8443/cb?x#y", "https://a.example:8443", false);
         check("https://a.example?x", "https://a.example", false);

@@ -149,6 +149,12 @@ pub fn count(tx: &TenantTx<'_>) -> Result<i64> {
     tx.number("SELECT count(*) FROM chatbot WHERE organisation = ?1", &[])
 }
 
+/// Numbers and names of up to `limit` chatbots, by number.
+pub fn names(tx: &TenantTx<'_>, limit: i64) -> Result<Vec<(i64, String)>> {
+    let sql = "SELECT id, name FROM chatbot WHERE organisation = ?1 ORDER BY id LIMIT ?2";
+    tx.all(sql, &[&limit], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 /// The chatbot's name; `None` when there is no such chatbot.
 pub fn name(tx: &TenantTx<'_>, id: i64) -> Result<Option<String>> {
     tx.first("SELECT name FROM chatbot WHERE organisation = ?1 AND id = ?2", &[&id], |row| Ok(row.get(0)?))

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::user::Role;
+use super::user::{Role, role};
 use super::{SystemTx, Tenant, TenantTx};
 use crate::clock::Time;
 use crate::error::Result;
@@ -74,7 +74,7 @@ pub fn find(tx: &SystemTx<'_>, hash: &[u8; 32], purpose: Purpose, now: Time) -> 
             password: row.get(2)?,
             tenant: Tenant(row.get(3)?),
             organisation: row.get(4)?,
-            role: Role::parse(row.get_ref(5)?.as_str()?).unwrap_or(Role::Analyst),
+            role: role(row, 5)?,
         })
     });
     Ok(found.optional()?)

@@ -177,7 +177,7 @@ fn member(row: &Row<'_>) -> Result<Member> {
 }
 
 /// A role that this version does not know can only read.
-fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Role> {
+pub(super) fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Role> {
     Ok(Role::parse(row.get_ref(column)?.as_str()?).unwrap_or(Role::Analyst))
 }
 

@@ -190,6 +190,18 @@ fn an_invited_person_comes_in_signs_out_and_in_again() {
 }
 
 #[test]
+fn a_wrong_password_at_an_invitation_signs_nobody_out() {
+    let house = House::new();
+    house.member("acme", "anna@example.com", Role::Owner);
+    let path = house.invite("beta", "anna@example.com", Role::Analyst);
+    let mut browser = house.signed_in("anna@example.com");
+    assert_eq!(browser.submit(&path, &[("password", "not her secret")]).status, 403);
+    assert!(browser.is_signed_in());
+    assert_eq!(browser.submit(&path, &[("password", SECRET)]).status, 303);
+    assert!(browser.get("/account").body.contains("beta"));
+}
+
+#[test]
 fn the_cookie_is_the_browsers_alone_and_changes_with_each_sign_in() {
     let house = House::new();
     house.member("acme", "anna@example.com", Role::Owner);

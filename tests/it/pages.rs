@@ -5,12 +5,14 @@ mod chatbots;
 mod consent;
 mod keys;
 
+use chaterimo::http::member_paths;
 use chaterimo::store::organisation;
 use chaterimo::store::user::Role;
 use chaterimo::store::{TenantTx, chatbot};
+use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::accounts::House;
+use crate::accounts::{House, csrf};
 use crate::support::{Reply, call};
 
 /// What a name does that a page must not let it do.
@@ -56,4 +58,20 @@ fn data(reply: &Reply) -> Value {
 fn same(one: &Reply, other: &Reply) {
     assert_eq!((one.status, &one.body), (other.status, &other.body));
     assert_eq!(one.status, 404);
+}
+
+#[test]
+fn an_analyst_sees_every_page_and_changes_nothing() {
+    let house = house();
+    let mut ann = house.signed_in("ann@example.com");
+    for path in member_paths(Method::GET) {
+        assert_eq!(ann.get(&path.replace("{id}", "1")).status, 200, "{path}");
+    }
+    let page = ann.get("/account");
+    let fields = [("csrf", csrf(&page))];
+    // What is everybody's own.
+    let own = ["/account", "/apps/{id}/narrow", "/apps/{id}/revoke"];
+    for path in member_paths(Method::POST).filter(|path| !own.contains(path)) {
+        assert_eq!(ann.post(&path.replace("{id}", "1"), &fields).status, 403, "{path}");
+    }
 }

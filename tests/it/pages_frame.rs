@@ -1,6 +1,7 @@
 //! What every page has in common, through the real server.
 
-use chaterimo::http::Limits;
+use chaterimo::http::{Limits, member_paths};
+use hyper::Method;
 
 use crate::support::{HOST, Server};
 
@@ -20,6 +21,11 @@ fn who_is_not_signed_in_is_led_to_the_sign_in_page_and_back() {
     };
     check("/", "/login?next=%2F");
     check("/?days=7", "/login?next=%2F%3Fdays%3D7");
+    for path in member_paths(Method::GET) {
+        let reply = get(&server, &path.replace("{id}", "1"), HTML);
+        let location = reply.field("location").unwrap_or_default();
+        assert!(reply.status == 303 && location.starts_with("/login?next=%2F"), "{path}: {reply:?}");
+    }
 }
 
 #[test]

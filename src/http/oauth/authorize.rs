@@ -105,11 +105,9 @@ fn told(
         return Ok(respond::see_other(&back));
     }
     let frame = Frame { title: "The app asked wrongly", place: "", visitor: None, csrf: "" };
-    let origin = redirect::origin_of(redirect_uri);
-    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-    let mut answer = pages::html(&FaultPage { frame, client: client.display_name(), fault, host, back })?;
-    *answer.status_mut() = StatusCode::BAD_REQUEST;
-    Ok(answer)
+    let (client, host) = (client.display_name(), redirect::host_of(redirect_uri));
+    let answer = pages::html(&FaultPage { frame, client, fault, host, back })?;
+    Ok(respond::with_status(answer, StatusCode::BAD_REQUEST))
 }
 
 /// Looks the app up; its document may have to be fetched, which takes 5 s at most.

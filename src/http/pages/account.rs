@@ -2,10 +2,9 @@
 
 use askama::Template;
 
-use super::sign_in::{DIFFERS, differs, settle, unfit};
-use super::{Frame, html};
+use super::sign_in::{check_repeat, settle, unfit};
+use super::{Frame, html, unknown_form};
 use crate::access::accounts::Visitor;
-use crate::error::Error;
 use crate::http::respond::{self, Answer, Refusal};
 use crate::http::visit::Visit;
 
@@ -49,14 +48,14 @@ pub(in crate::http) fn act(visit: &Visit<'_>) -> Result<Answer, Refusal> {
             accounts.choose(visitor, visit.form.get("organisation").unwrap_or_default())?;
             Ok(respond::see_other("/"))
         }
-        _ => Err(Error::invalid("This form is none of ours: reload the page and try again.").into()),
+        _ => Err(unknown_form().into()),
     }
 }
 
 fn change_password(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let again = |wrong: &str| page(visit, wrong);
-    if differs(visit) {
-        return unfit(Error::invalid(DIFFERS), again);
+    if let Err(error) = check_repeat(visit) {
+        return unfit(error, again);
     }
     let (form, visitor) = (&visit.form, visit.member()?);
     let (current, new) = (form.get("current").unwrap_or_default(), form.get("password").unwrap_or_default());

@@ -10,6 +10,7 @@ use crate::clock::Time;
 use crate::error::{Error, Kind, Result};
 use crate::http::respond::{self, Answer, Refusal};
 use crate::http::visit::Visit;
+use crate::oauth::redirect;
 use crate::store::oauth_grant::{self, Listed};
 use crate::store::{Durability, TenantTx, chatbot};
 
@@ -48,7 +49,7 @@ impl App {
     /// Who it is, as far as anybody checked.
     fn identity(&self) -> String {
         match self.grant.client_kind.as_str() {
-            "document" => format!("published by {}", host(&self.grant.client_id)),
+            "document" => format!("published by {}", redirect::host_of(&self.grant.client_id)),
             "operator" => "entered by the operator of this server".to_owned(),
             _ => "unverified: it registered itself".to_owned(),
         }
@@ -63,12 +64,6 @@ impl App {
             Some(_) => names.join(", "),
         }
     }
-}
-
-/// The host of a URL, without what stands around it; all of it when it has none.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or(rest)
 }
 
 /// The apps that hold a grant: of the whole organisation for whoever may manage them, else one's own.
@@ -102,12 +97,7 @@ fn owner(visitor: &Visitor) -> Option<i64> {
 }
 
 fn bots(tx: &TenantTx<'_>) -> Result<Vec<(i64, String)>> {
-    let mut bots = Vec::new();
-    chatbot::each(tx, None, oauth_grant::CHATBOTS_MAX as i64, |bot| {
-        bots.push((bot.id, bot.name.to_owned()));
-        Ok(())
-    })?;
-    Ok(bots)
+    chatbot::names(tx, oauth_grant::CHATBOTS_MAX as i64)
 }
 
 fn app(grant: Listed, bots: &[(i64, String)]) -> App {
@@ -174,19 +164,5 @@ fn not_there(error: Error) -> Refusal {
     match error.kind {
         Kind::NotFound => Refusal::not_found(),
         _ => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts() {
-        let check = |url: &str, expected: &str| assert_eq!(host(url), expected);
-        check("https://claude.ai/oauth/client.json", "claude.ai");
-        check("https://app.example.com:8443?x", "app.example.com:8443");
-        check("cursor://anysphere/back", "anysphere");
-        check("dcr_x", "dcr_x");
     }
 }

@@ -201,9 +201,7 @@ pub(in crate::http) fn undo(visit: &Visit<'_>) -> Result<Answer, Refusal> {
 fn changed_meanwhile(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let text = "Nothing was undone: the settings were changed after you opened the page. This is how they are now; \
                 look at the newest change and decide again.";
-    let mut answer = page(visit, text)?;
-    *answer.status_mut() = StatusCode::CONFLICT;
-    Ok(answer)
+    Ok(respond::with_status(page(visit, text)?, StatusCode::CONFLICT))
 }
 
 /// A number that the form must carry.

@@ -70,12 +70,7 @@ pub(in crate::http) fn page<'p>(visit: &'p Visit<'_>, asked: &'p Consent) -> Res
 fn chatbots(tx: &SystemTx<'_>, visitor: &Visitor, place: &Place) -> Result<Vec<(i64, String)>> {
     let mut memberships = iter::once(&visitor.organisation).chain(&visitor.others);
     let Some(here) = memberships.find(|here| here.slug == place.slug) else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    chatbot::each(&tx.tenant(here.tenant), None, OFFERED_MAX, |bot| {
-        found.push((bot.id, bot.name.to_owned()));
-        Ok(())
-    })?;
-    Ok(found)
+    chatbot::names(&tx.tenant(here.tenant), OFFERED_MAX)
 }
 
 /// What the form allows; `None` when it does not say so in that very word.
@@ -88,11 +83,7 @@ pub(in crate::http) fn decision(form: &Form) -> Result<Option<Decision>, Refusal
     }
     Ok(Some(Decision {
         organisation: form.text("organisation").map(str::to_owned),
-        endpoint: match form.get("endpoint") {
-            Some("full") => Some(Endpoint::Full),
-            Some("readonly") => Some(Endpoint::ReadOnly),
-            _ => None,
-        },
+        endpoint: form.get("endpoint").and_then(Endpoint::parse),
         write: form.get("write") == Some("1"),
         chatbots: limit(form)?,
     }))

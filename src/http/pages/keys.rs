@@ -92,9 +92,7 @@ pub(in crate::http) fn create(visit: &Visit<'_>) -> Result<Answer, Refusal> {
 
 /// The list again, with what is wrong about the form.
 fn refused(visit: &Visit<'_>, wrong: &str, label: &str) -> Result<Answer, Refusal> {
-    let mut answer = page(visit, "", wrong, label)?;
-    *answer.status_mut() = StatusCode::BAD_REQUEST;
-    Ok(answer)
+    Ok(respond::with_status(page(visit, "", wrong, label)?, StatusCode::BAD_REQUEST))
 }
 
 /// Revokes a key.

@@ -4,7 +4,7 @@ use askama::Template;
 use hyper::StatusCode;
 
 use super::format::Times;
-use super::{Frame, html};
+use super::{Frame, html, unknown_form};
 use crate::access::accounts::Visitor;
 use crate::access::roles::{self, Action};
 use crate::error::{Error, Kind, Result};
@@ -91,16 +91,14 @@ pub(in crate::http) fn act(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         "role" => set_role(visit),
         "reset" => reset(visit),
         "remove" => remove(visit),
-        _ => return Err(Error::invalid("This form is none of ours: reload the page and try again.").into()),
+        _ => return Err(unknown_form().into()),
     };
     match done {
         Ok(answer) => answer,
         Err(error) if error.kind.http_status() >= 500 => Err(error.into()),
         Err(error) => {
-            let mut answer = page(visit, "", &error.public)?;
-            *answer.status_mut() =
-                StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
-            Ok(answer)
+            let status = StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+            Ok(respond::with_status(page(visit, "", &error.public)?, status))
         }
     }
 }

@@ -109,6 +109,11 @@ fn policy(destination: &str) -> HeaderValue {
     }
 }
 
+/// What is said of a form that no page of ours has.
+fn unknown_form() -> Error {
+    Error::invalid("This form is none of ours: reload the page and try again.")
+}
+
 #[derive(Template)]
 #[template(path = "refused.html")]
 struct Refused<'a> {
@@ -159,4 +164,25 @@ fn asset(asked: &Asked<'_>, kind: &'static str, text: &'static str) -> Answer {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     headers.insert(header::ETAG, TAG);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Method;
+
+    use super::MENU;
+    use crate::http::member_paths;
+
+    #[test]
+    fn the_menu_leads_to_every_page() {
+        let is_page = |path: &&str| !path.contains('{') && !path.contains("export");
+        let pages: Vec<_> = member_paths(Method::GET).filter(is_page).collect();
+        for (path, name) in MENU {
+            assert!(pages.contains(path), "{name}");
+        }
+        // The account is beside the menu.
+        for page in pages.iter().filter(|page| **page != "/account") {
+            assert!(MENU.iter().any(|(path, _)| path == page), "{page}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use hyper::header::{self, HeaderValue};
 use super::{Frame, html};
 use crate::access::accounts::{Attempt, Outcome, Tried};
 use crate::access::roles;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use crate::http::respond::{self, Answer, Late, Refusal};
 use crate::http::visit::{Visit, cookie};
 use crate::store::invitation::{Link, Purpose};
@@ -128,8 +128,10 @@ pub(in crate::http) fn take_up(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         (&visit.asked.site.accounts, |wrong: &str| by_link(visit, Purpose::Invitation, wrong));
     let (token, password) = (visit.asked.segment("token"), visit.form.get("password").unwrap_or_default());
     let link = accounts.link(token, Purpose::Invitation)?;
-    if link.password.is_none() && differs(visit) {
-        return refused(again(DIFFERS)?, StatusCode::BAD_REQUEST);
+    if link.password.is_none()
+        && let Err(error) = check_repeat(visit)
+    {
+        return unfit(error, again);
     }
     match accounts.take_up(token, password, visit.asked.address) {
         Ok(tried) => {
@@ -148,8 +150,8 @@ pub(in crate::http) fn take_up(visit: &Visit<'_>) -> Result<Answer, Refusal> {
 /// 404 for a link that does not work, or no longer.
 pub(in crate::http) fn choose(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let again = |wrong: &str| by_link(visit, Purpose::Reset, wrong);
-    if differs(visit) {
-        return refused(again(DIFFERS)?, StatusCode::BAD_REQUEST);
+    if let Err(error) = check_repeat(visit) {
+        return unfit(error, again);
     }
     let new = visit.form.get("password").unwrap_or_default();
     match visit.asked.site.accounts.reset(visit.asked.segment("token"), new) {
@@ -161,12 +163,15 @@ pub(in crate::http) fn choose(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     }
 }
 
-/// What is said when a new password was not typed twice alike.
-pub(super) const DIFFERS: &str = "The two passwords differ: type the same one twice.";
-
-/// Whether a new password was not typed twice alike.
-pub(super) fn differs(visit: &Visit<'_>) -> bool {
-    visit.form.get("password") != visit.form.get("repeat")
+/// Refuses a new password that was not typed twice alike.
+///
+/// # Errors
+/// `Invalid`.
+pub(super) fn check_repeat(visit: &Visit<'_>) -> Result<()> {
+    match visit.form.get("password") == visit.form.get("repeat") {
+        true => Ok(()),
+        false => Err(Error::invalid("The two passwords differ: type the same one twice.")),
+    }
 }
 
 /// What comes of a password that was given: on to `next` as who is signed in, or the form `again`.
@@ -179,10 +184,10 @@ pub(super) fn settle(
 ) -> Result<Answer, Refusal> {
     let mut answer = match tried.outcome {
         Outcome::Done(secret) => signed_in(visit, &secret, next),
-        Outcome::Wrong => refused(again(wrong)?, StatusCode::FORBIDDEN)?,
+        Outcome::Wrong => respond::with_status(again(wrong)?, StatusCode::FORBIDDEN),
         Outcome::Wait(seconds) => {
             let text = format!("Too many attempts: wait {}, then try again.", words(seconds));
-            let mut answer = refused(again(&text)?, StatusCode::TOO_MANY_REQUESTS)?;
+            let mut answer = respond::with_status(again(&text)?, StatusCode::TOO_MANY_REQUESTS);
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             answer
         }
@@ -199,14 +204,9 @@ pub(super) fn unfit(
     again: impl Fn(&str) -> Result<Answer, Refusal>,
 ) -> Result<Answer, Refusal> {
     match error.kind {
-        Kind::Invalid => refused(again(&error.public)?, StatusCode::BAD_REQUEST),
+        Kind::Invalid => Ok(respond::with_status(again(&error.public)?, StatusCode::BAD_REQUEST)),
         _ => Err(error.into()),
     }
-}
-
-fn refused(mut page: Answer, status: StatusCode) -> Result<Answer, Refusal> {
-    *page.status_mut() = status;
-    Ok(page)
 }
 
 fn signed_in(visit: &Visit<'_>, secret: &str, next: &str) -> Answer {

@@ -1,5 +1,7 @@
 //! Credentials of the log in words. Their rows may be gone; their calls still have a name then.
 
+use rusqlite::Row;
+
 use crate::error::Result;
 use crate::store::TenantTx;
 
@@ -21,71 +23,78 @@ pub struct Credential {
     pub revoked: bool,
 }
 
+/// A kind of credential.
+struct Kind {
+    /// What its ids in the log begin with, before the colon.
+    prefix: &'static str,
+    /// What people call it.
+    name: &'static str,
+    /// Its rows: number, name, person, whether revoked.
+    rows: &'static str,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        prefix: "key",
+        name: "API key",
+        rows: "SELECT id, label, NULL, revoked_at IS NOT NULL FROM api_key WHERE organisation = ?1",
+    },
+    Kind {
+        prefix: "grant",
+        name: "App",
+        rows: "SELECT id, client_name, email, revoked_at IS NOT NULL FROM oauth_grant WHERE organisation = ?1",
+    },
+    Kind {
+        prefix: "url",
+        name: "Tokenized URL",
+        rows: "SELECT id, label, NULL, revoked_at IS NOT NULL FROM tokenized_url WHERE organisation = ?1",
+    },
+];
+
+impl Kind {
+    fn read(&self, row: &Row<'_>) -> Result<Credential> {
+        let number: i64 = row.get(0)?;
+        Ok(Credential {
+            id: format!("{}:{number}", self.prefix),
+            kind: self.name,
+            name: row.get(1)?,
+            person: row.get(2)?,
+            revoked: row.get(3)?,
+        })
+    }
+}
+
 /// The credential `id` of the log, such as `key:3` or `grant:7`.
 ///
 /// # Errors
 /// Those of the store.
 pub fn credential(tx: &TenantTx<'_>, id: &str) -> Result<Credential> {
-    let (kind, number) = id.split_once(':').unwrap_or(("", id));
-    let row = match number.parse::<i64>() {
-        Ok(number) if kind == "key" => key(tx, number)?,
-        Ok(number) if kind == "grant" => grant(tx, number)?,
-        Ok(number) if kind == "url" => url(tx, number)?,
-        _ => None,
+    let (prefix, number) = id.split_once(':').unwrap_or_default();
+    let Some(kind) = KINDS.iter().find(|kind| kind.prefix == prefix) else {
+        return Ok(unknown(id, format!("Credential {id}")));
     };
-    Ok(row.unwrap_or_else(|| unknown(id, kind, number)))
+    let found = match number.parse::<i64>() {
+        Ok(number) => tx.first(&format!("{} AND id = ?2", kind.rows), &[&number], |row| kind.read(row))?,
+        Err(_) => None,
+    };
+    Ok(found.unwrap_or_else(|| unknown(id, format!("{} {number}", kind.name))))
 }
 
-fn unknown(id: &str, kind: &str, number: &str) -> Credential {
-    let name = match kind {
-        "key" => format!("API key {number}"),
-        "grant" => format!("App {number}"),
-        "url" => format!("Tokenized URL {number}"),
-        _ => format!("Credential {id}"),
-    };
+fn unknown(id: &str, name: String) -> Credential {
     Credential { id: id.to_owned(), kind: "no longer known", name, person: None, revoked: false }
 }
 
-const KEYS: &str = "SELECT id, label, NULL, revoked_at IS NOT NULL FROM api_key WHERE organisation = ?1";
-const GRANTS: &str =
-    "SELECT id, client_name, email, revoked_at IS NOT NULL FROM oauth_grant WHERE organisation = ?1";
-
-const URLS: &str =
-    "SELECT id, label, NULL, revoked_at IS NOT NULL FROM tokenized_url WHERE organisation = ?1";
-
-fn key(tx: &TenantTx<'_>, number: i64) -> Result<Option<Credential>> {
-    tx.first(&format!("{KEYS} AND id = ?2"), &[&number], |row| read(row, "key", "API key"))
-}
-
-fn grant(tx: &TenantTx<'_>, number: i64) -> Result<Option<Credential>> {
-    tx.first(&format!("{GRANTS} AND id = ?2"), &[&number], |row| read(row, "grant", "App"))
-}
-
-fn url(tx: &TenantTx<'_>, number: i64) -> Result<Option<Credential>> {
-    tx.first(&format!("{URLS} AND id = ?2"), &[&number], |row| read(row, "url", "Tokenized URL"))
-}
-
-/// The organisation's newest keys, grants and tokenized URLs, to choose from; revoked ones too.
+/// The organisation's newest credentials of each kind, to choose from; revoked ones too.
 ///
 /// # Errors
 /// Those of the store.
 pub fn all_credentials(tx: &TenantTx<'_>) -> Result<Vec<Credential>> {
-    let newest = " ORDER BY id DESC LIMIT ?2";
-    let mut all = tx.all(&format!("{KEYS}{newest}"), &[&LISTED_MAX], |row| read(row, "key", "API key"))?;
-    all.extend(tx.all(&format!("{GRANTS}{newest}"), &[&LISTED_MAX], |row| read(row, "grant", "App"))?);
-    all.extend(tx.all(&format!("{URLS}{newest}"), &[&LISTED_MAX], |row| read(row, "url", "Tokenized URL"))?);
+    let mut all = Vec::new();
+    for kind in &KINDS {
+        let newest = format!("{} ORDER BY id DESC LIMIT ?2", kind.rows);
+        all.extend(tx.all(&newest, &[&LISTED_MAX], |row| kind.read(row))?);
+    }
     Ok(all)
-}
-
-fn read(row: &rusqlite::Row<'_>, prefix: &str, kind: &'static str) -> Result<Credential> {
-    let number: i64 = row.get(0)?;
-    Ok(Credential {
-        id: format!("{prefix}:{number}"),
-        kind,
-        name: row.get(1)?,
-        person: row.get(2)?,
-        revoked: row.get(3)?,
-    })
 }
 
 #[cfg(test)]
