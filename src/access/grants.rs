@@ -1,5 +1,6 @@
 //! Grants that were looked up a moment ago. They hold for as long as the database stands as it did: after any commit,
-//! by this process or another, each is looked up again, so that a revoked key is refused by the next request. A token
+//! by this process or another, each is looked up again, so that a revoked key is refused by the next request; and so after
+//! a change of the keyring. A token
 //! ends at its time all the same.
 
 use std::collections::HashMap;
@@ -20,8 +21,8 @@ pub struct Grants(Mutex<Recent>);
 
 #[derive(Default)]
 struct Recent {
-    /// What [`Store::version`] was when these were looked up.
-    version: i64,
+    /// What [`Store::version`] and [`Keyring::edition`] were when these were looked up.
+    version: (i64, u64),
     by_bearer: HashMap<Box<str>, Arc<Grant>>,
 }
 
@@ -38,7 +39,7 @@ impl Grants {
         now: Time,
     ) -> Result<Option<Arc<Grant>>> {
         // Asked before the look-up: a commit that comes between the two makes what is kept look old, never new.
-        let version = store.version()?;
+        let version = (store.version()?, keyring.edition());
         if let Some(grant) = self.recent(version).by_bearer.get(bearer) {
             let lives = grant.expires_at.is_none_or(|at| now < at);
             return Ok(lives.then(|| Arc::clone(grant)));
@@ -54,7 +55,7 @@ impl Grants {
     }
 
     /// What is known as of `version`.
-    fn recent(&self, version: i64) -> MutexGuard<'_, Recent> {
+    fn recent(&self, version: (i64, u64)) -> MutexGuard<'_, Recent> {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.version != version {
             recent.version = version;

@@ -74,6 +74,8 @@ pub fn authenticate(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::MINUTE;
     use crate::store::Durability;
@@ -84,7 +86,7 @@ mod tests {
 
     struct House {
         store: Store,
-        keyring: Keyring,
+        keyring: Arc<Keyring>,
         tenant: crate::store::Tenant,
         _folder: tempfile::TempDir,
     }
@@ -93,7 +95,7 @@ mod tests {
         fn new() -> House {
             let folder = tempfile::tempdir().unwrap();
             let store = Store::open(folder.path()).unwrap();
-            let keyring = Keyring::open(folder.path(), NOW).unwrap();
+            let keyring = Arc::new(Keyring::open(folder.path(), NOW).unwrap());
             let made = store.write(Durability::Process, |tx| {
                 let tenant = organisation::create(tx, "acme", "Acme", Plan::Paid, NOW)?.tenant;
                 organisation::set_tokenized_urls(tx, tenant, true)?;
@@ -104,7 +106,7 @@ mod tests {
 
         fn make(&self, networks: &[&str], days: u32) -> Result<(i64, String)> {
             let networks = networks.iter().map(|text| Network::parse(text).unwrap()).collect();
-            let (tenant, keyring) = (self.tenant, self.keyring.clone());
+            let (tenant, keyring) = (self.tenant, Arc::clone(&self.keyring));
             self.store.write(Durability::Process, move |tx| {
                 create(&tx.tenant(tenant), &keyring, ("test".into(), true, networks), days, NOW)
             })

@@ -13,6 +13,7 @@ mod flags;
 mod greeting;
 mod import;
 mod key;
+mod keyring;
 mod logging;
 mod org;
 mod output;
@@ -112,6 +113,8 @@ commands! {
     User(user);
     /// Make, list and revoke API keys
     Key(key);
+    /// Add, list and drop the keys that sign tokens and sign-ins
+    Keyring(keyring);
     /// Make, list and revoke tokenized URLs, for clients that can send no header
     Url(url);
     /// Enter, list and remove apps that people connect with, where they cannot register themselves

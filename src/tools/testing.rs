@@ -1,5 +1,7 @@
 //! A store of its own for the tests of tools.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,7 +20,7 @@ pub struct Shop {
     pub store: Store,
     pub tenant: Tenant,
     pub redact: bool,
-    keyring: Keyring,
+    keyring: Arc<Keyring>,
     _folder: TempDir,
 }
 
@@ -26,7 +28,7 @@ impl Shop {
     pub fn new() -> Shop {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let keyring = Keyring::open(folder.path(), NOW).unwrap();
+        let keyring = Arc::new(Keyring::open(folder.path(), NOW).unwrap());
         let made =
             store.write(Durability::Process, |tx| organisation::create(tx, "acme", "Acme", Plan::Paid, NOW));
         Shop { store, tenant: made.unwrap().tenant, redact: true, keyring, _folder: folder }
@@ -72,7 +74,7 @@ impl Shop {
 
     fn write(&self, entry: &'static Entry, arguments: Value) -> Result<String, Refusal> {
         let tenant = self.tenant;
-        let (keyring, redact) = (self.keyring.clone(), self.redact);
+        let (keyring, redact) = (Arc::clone(&self.keyring), self.redact);
         let ran = self.store.write(Durability::Process, move |tx| {
             Ok(tx.savepoint(|| run(entry, &tx.tenant(tenant), &arguments, &keyring, redact)))
         });
