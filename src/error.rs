@@ -1,6 +1,7 @@
 //! The one error type: few kinds, one map to HTTP and one to the exit code; a public text that says what to do,
 //! apart from the private cause, which is logged once at the edge.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// What went wrong, as far as whoever asked must know it.
@@ -117,5 +118,48 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// `text`, fit for a log: whatever has the form of a credential of ours (three letters, an underscore, and 40 letters,
+/// digits, `_` and `-` or more) is `[SECRET]`. Borrows when there is none.
+pub fn without_secrets(text: &str) -> Cow<'_, str> {
+    let in_secret = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_secret = |word: &str| {
+        let (kind, rest) = word.split_once('_').unwrap_or_default();
+        kind.len() >= 3
+            && kind.bytes().rev().take(3).all(|byte| byte.is_ascii_lowercase())
+            && rest.len() >= SECRET_CHARS
+    };
+    if !text.split(|c| !in_secret(c)).any(is_secret) {
+        return Cow::Borrowed(text);
+    }
+    let mut masked = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c| !in_secret(c)) {
+        let word = piece.trim_end_matches(|c| !in_secret(c));
+        masked.push_str(if is_secret(word) { "[SECRET]" } else { word });
+        masked.push_str(&piece[word.len()..]);
+    }
+    Cow::Owned(masked)
+}
+
+/// Characters of the shortest credential after its kind.
+const SECRET_CHARS: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_masked() {
+        let check = |text: &str, expected: &str| assert_eq!(without_secrets(text), expected);
+        let secret = format!("mat_ab12_{}", "aB-_9".repeat(13));
+        check("", "");
+        check("a plain text, with_words and-dashes…", "a plain text, with_words and-dashes…");
+        check(&secret, "[SECRET]");
+        check(&format!("é{secret}é, {secret}"), "é[SECRET]é, [SECRET]");
+        check(&format!("/mcp/t/{secret}/?token={secret}&a=b"), "/mcp/t/[SECRET]/?token=[SECRET]&a=b");
+        check(&format!("cha_{}", "0".repeat(49)), "[SECRET]");
+        check(&"x".repeat(200), &"x".repeat(200));
     }
 }

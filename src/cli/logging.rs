@@ -3,7 +3,7 @@
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, without_secrets};
 
 /// Turns logging on for the process.
 ///
@@ -23,5 +23,12 @@ pub fn start(config: &Config) -> Result<()> {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    done.map_err(Error::internal)
+    done.map_err(Error::internal)?;
+    // The usual hook would print what a panic says as it is.
+    std::panic::set_hook(Box::new(|panic| {
+        let text = without_secrets(panic.payload_as_str().unwrap_or("(no text)"));
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, panic = %text, "a thread met a fault of the program");
+    }));
+    Ok(())
 }

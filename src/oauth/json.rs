@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::error::without_secrets;
+
 /// The object that `bytes` hold and nothing else.
 ///
 /// # Errors
@@ -103,6 +105,7 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(Strict)?;
             if object.insert(name.clone(), value).is_some() {
+                let name = without_secrets(&name);
                 return Err(A::Error::custom(format_args!("the member {name:?} stands twice")));
             }
         }

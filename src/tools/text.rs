@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use crate::error::without_secrets;
+
 /// What stands for an e-mail address.
 pub const EMAIL: &str = "[EMAIL]";
 /// What stands for a phone number.
@@ -50,7 +52,8 @@ pub fn cut(text: &str, most: usize) -> (&str, bool) {
 }
 
 /// Arguments of a call as the log keeps them: JSON of at most about 2,000 bytes. Texts are cut at 200 characters, control
-/// characters are gone, e-mail addresses and phone numbers masked whatever the organisation's setting.
+/// characters are gone, e-mail addresses and phone numbers masked whatever the organisation's setting, and so are
+/// credentials of ours that came to the wrong place.
 pub fn masked_arguments(arguments: &Value) -> String {
     let mut left = LOGGED_BYTES;
     masked(arguments, &mut left).to_string()
@@ -109,7 +112,8 @@ fn pay(bytes: usize, left: &mut usize) -> bool {
 fn logged(text: &str, most: usize) -> String {
     // What lies far behind the cut is not worth looking at.
     let (near, _) = cut(text, most * 4);
-    let masked = outside(near, true);
+    let near = without_secrets(near);
+    let masked = outside(&near, true);
     match cut(&masked, most) {
         (whole, false) => whole.to_owned(),
         (part, true) => format!("{part}…"),
@@ -132,6 +136,11 @@ mod tests {
         check(
             json!({"a\u{0}@b.de": ["x\u{200b}y", {"z": "a@b.de"}]}),
             r#"{"[EMAIL]":["xy",{"z":"[EMAIL]"}]}"#,
+        );
+        let key = format!("cha_{}", "x".repeat(49));
+        check(
+            json!({"query": format!("what is {key}?"), key: 1}),
+            r#"{"query":"what is [SECRET]?","[SECRET]":1}"#,
         );
         let long = "x".repeat(15_000);
         check(json!({"text": long}), &format!("{{\"text\":\"{}…\"}}", "x".repeat(200)));

@@ -14,6 +14,7 @@ use super::{
     Fault, INVALID_PARAMS, INVALID_REQUEST, Id, Incoming, MAX_BATCH, MAX_BODY_BYTES, MAX_DEPTH, MAX_ID_BYTES,
     MAX_KEY_BYTES, MAX_NODES, MAX_STRING_BYTES, Message, PARSE_ERROR, Response,
 };
+use crate::error::without_secrets;
 use crate::protocol::meta::{Object, Params};
 
 /// Reads one body or line; what refuses it names the request, where its identifier could be read.
@@ -47,6 +48,8 @@ fn not_json(why: impl fmt::Display) -> Fault {
 /// What serde_json found by itself.
 fn describe(error: &serde_json::Error) -> Fault {
     let text = error.to_string();
+    // It quotes what came, and what comes to the wrong place may be a credential.
+    let text = without_secrets(&text);
     if text.starts_with("number out of range") {
         return Fault::new(400, INVALID_PARAMS, format!("A number is too large: {text}."));
     }
@@ -57,7 +60,7 @@ fn describe(error: &serde_json::Error) -> Fault {
 }
 
 fn twice_told(name: &str) -> String {
-    format!("The member {name:?} is there twice in one object.")
+    format!("The member {:?} is there twice in one object.", without_secrets(name))
 }
 
 /// What is known while a body is read.
