@@ -28,6 +28,9 @@ pub fn check(uri: &str) -> Result<(), &'static str> {
     if has_dot_segment(rest) {
         return Err("has a segment . or .. in its path");
     }
+    if has_our_parameter(rest) {
+        return Err("has one of code, state, iss and error in its query, which the answer adds");
+    }
     match (scheme, authority) {
         ("https", Some(authority)) if is_host_and_port(authority) => Ok(()),
         ("http", Some(_)) if is_loopback(uri) => Ok(()),
@@ -97,6 +100,13 @@ fn split_loopback(uri: &str) -> Option<(&str, &str)> {
         rest = &ported[digits..];
     }
     (rest.is_empty() || rest.starts_with(['/', '?'])).then_some((host, rest))
+}
+
+/// Whether the query has a parameter of the answer, which would then stand there twice (OAuth 2.1, section 4.1.2).
+fn has_our_parameter(rest: &str) -> bool {
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    let mut names = form_urlencoded::parse(query.as_bytes());
+    names.any(|(name, _)| ["code", "state", "iss", "error", "error_description"].contains(&&*name))
 }
 
 /// The characters of RFC 3986, less the wildcard, and percent signs only before two hexadecimal digits.
@@ -171,7 +181,7 @@ mod tests {
     fn what_may_be_registered() {
         let good = |uri: &str| assert_eq!(check(uri), Ok(()), "{uri}");
         good("https://claude.ai/api/mcp/auth_callback");
-        good("https://app.example.com:8443/cb?tenant=1");
+        good("https://app.example.com:8443/cb?tenant=1&codes=2");
         good("https://[2001:db8::1]/cb");
         good("https://a.example");
         good("http://localhost/callback");
@@ -207,6 +217,9 @@ mod tests {
         bad("https://a.example/x/.%2e", "segment");
         bad("https://a.example/x/..;/cb", "segment");
         bad("https://a.example/./cb", "segment");
+        bad("https://a.example/cb?a=1&code=2", "in its query");
+        bad("https://a.example/cb?%69ss=x", "in its query");
+        bad("com.example.app:/cb?state", "in its query");
         bad("https:///cb", "no host");
         bad("https:a.example/cb", "no host");
         bad("https://a.example:0/cb", "no host");

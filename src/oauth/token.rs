@@ -64,8 +64,8 @@ pub(super) struct Limits(Buckets<Asker>);
 /// Whose requests are counted together.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Asker {
-    /// A client at an address; of IPv6, its /64.
-    Client(String, IpAddr),
+    /// A client, by the hash of what it calls itself, at an address; of IPv6, its /64.
+    Client(signed::Hash, IpAddr),
     /// A grant, wherever its requests come from: people behind one address do not use up each other's.
     Grant(i64, i64),
 }
@@ -90,7 +90,10 @@ impl Server {
         };
         let asker = match token {
             Some(token) => Asker::Grant(token.tenant.key(), token.grant),
-            None => Asker::Client(form.get("client_id").unwrap_or_default().to_owned(), network(address, 32)),
+            None => {
+                let client = signed::sha256(form.get("client_id").unwrap_or_default());
+                Asker::Client(client, network(address, 32))
+            }
         };
         match self.requests.0.take(&asker, self.clock.now()) {
             true => Ok(()),

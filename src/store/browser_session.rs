@@ -6,6 +6,9 @@ use super::{SystemTx, Tenant};
 use crate::clock::Time;
 use crate::error::Result;
 
+/// Browsers that one person is signed in with at most; the one not seen for longest gives way.
+const PER_USER_MAX: i64 = 100;
+
 /// A session's row, and whose it is.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -36,7 +39,14 @@ pub fn create(
 ) -> Result<bool> {
     let sql = "INSERT INTO browser_session (hash, user, organisation, created_at, last_seen_at, authenticated_at) \
                SELECT ?1, id, ?3, ?5, ?5, ?5 FROM user WHERE id = ?2 AND password = ?4";
-    Ok(tx.connection.execute(sql, params![hash.as_slice(), user, organisation.0, password, now.0])? > 0)
+    if tx.connection.execute(sql, params![hash.as_slice(), user, organisation.0, password, now.0])? == 0 {
+        return Ok(false);
+    }
+    let sql = "DELETE FROM browser_session WHERE user = ?1 AND hash NOT IN \
+               (SELECT hash FROM browser_session WHERE user = ?1 \
+                ORDER BY hash = ?3 DESC, last_seen_at DESC LIMIT ?2)";
+    tx.connection.execute(sql, params![user, PER_USER_MAX, hash.as_slice()])?;
+    Ok(true)
 }
 
 /// The session with this hash.
