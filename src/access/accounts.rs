@@ -357,6 +357,28 @@ mod tests {
     }
 
     #[test]
+    fn a_person_has_a_hundred_browsers_at_most() {
+        let house = House::new();
+        house.member("acme", "anna@example.com", Role::Owner);
+        let cookies: Vec<String> = (0..3).map(|_| house.sign_in("anna@example.com")).collect();
+        let anna = house.visitor(&cookies[0]).user;
+        house.clock.advance(MINUTE);
+        house.visitor(&cookies[0]);
+        let store = &house.accounts.store;
+        let (tenant, now) = (house.visitor(&cookies[2]).organisation.tenant, house.clock.now());
+        let created = store.write(Durability::Process, move |tx| {
+            let password = user::of(tx, anna)?.and_then(|account| account.password).unwrap_or_default();
+            (0..98u8).try_fold(true, |all, n| {
+                Ok(all && browser_session::create(tx, &[n; 32], anna, tenant, &password, now)?)
+            })
+        });
+        assert!(created.unwrap());
+        house.visitor(&cookies[0]);
+        let left = [0, 1, 2].map(|n| house.accounts.visitor(&cookies[n]).unwrap().is_some());
+        assert_eq!((left[0], left[2], left[1]), (true, true, false), "who was not seen for longest goes");
+    }
+
+    #[test]
     fn wrong_is_wrong_whoever_is_meant() {
         let house = House::new();
         house.member("acme", "anna@example.com", Role::Owner);

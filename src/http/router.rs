@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
+use tokio::task::block_in_place;
 
 use super::Site;
 use super::connection::Pulse;
@@ -27,6 +28,7 @@ use super::tokenized::{self, Holder};
 use super::visit::{Asked, Visit};
 use crate::access::{Endpoint, Grant};
 use crate::clock;
+use crate::error::without_secrets;
 
 /// Answers one request, whatever happens on the way.
 pub(super) async fn serve(
@@ -38,7 +40,8 @@ pub(super) async fn serve(
     let start = clock::instant();
     let (parts, body) = request.into_parts();
     let found = Found::new(&parts.method, parts.uri.path());
-    let (found, holder) = tokenized::admit(&site, found, &parts, peer);
+    let (found, holder) = guarded(|| tokenized::admit(&site, found, &parts, peer))
+        .unwrap_or_else(|refusal| (Found::Nothing, Err(refusal)));
     let outcome = unbroken(answer(&site, &pulse, (found, holder), (&parts, body), (peer, start))).await;
     let style = style(found, &parts);
     let mut answer = outcome.unwrap_or_else(|refusal| refusal.answer(style));
@@ -78,18 +81,19 @@ fn style(found: Found, parts: &Parts) -> Style {
 /// Runs `work`; a panic in it becomes an answer, and the server lives on.
 async fn unbroken(work: impl Future<Output = Result<Answer, Refusal>>) -> Result<Answer, Refusal> {
     let mut work = pin!(work);
-    poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
-            .unwrap_or_else(|panic| Poll::Ready(Err(broken(panic.as_ref()))))
-    })
-    .await
+    poll_fn(|cx| guarded(|| work.as_mut().poll(cx)).unwrap_or_else(|refusal| Poll::Ready(Err(refusal)))).await
+}
+
+/// What `job` comes to; of a panic, what is answered.
+fn guarded<T>(job: impl FnOnce() -> T) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(job)).map_err(|panic| broken(panic.as_ref()))
 }
 
 fn broken(panic: &(dyn Any + Send)) -> Refusal {
     let id = HEXLOWER.encode(&clock::random::<8>());
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)");
-    tracing::error!(%id, panic = text, "a request met a fault of the server");
+    tracing::error!(%id, panic = %without_secrets(text), "a request met a fault of the server");
     Refusal::new(500, "internal", format!("The server met a fault of its own; its log names it as {id}."))
 }
 
@@ -136,7 +140,8 @@ async fn answer(
         }
         (Handler::Page(handler), _) => {
             let asked = read(site, parts, pattern, body, peer).await?;
-            site.wait_for(|| visit(asked, access == Access::Member, handler))
+            // A page may wait for a password to be hashed, for its turn first: no worker may wait that long.
+            block_in_place(|| visit(asked, access == Access::Member, handler))
         }
         (Handler::Ready, _) => ready(site),
         (Handler::Alive | Handler::Send(_) | Handler::Listen(_) | Handler::End(_), _) => {
@@ -205,8 +210,24 @@ fn no_such(found: Found, method: &Method) -> Refusal {
         );
     };
     let allow = allowed(route);
-    Refusal::new(405, "method_not_allowed", format!("{method} is not served here; {allow} is."))
+    Refusal::new(405, "method_not_allowed", format!("{} is not served here; {allow} is.", named(method)))
         .with(header::ALLOW, &allow)
+}
+
+/// The method as one may say it; what somebody made up may hold a secret, as the path may.
+fn named(method: &Method) -> &str {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    if known.contains(method) { method.as_str() } else { "(another method)" }
 }
 
 /// Answers a page that asks whether it may ask (Fetch standard, section 3.2.2). The fields it names are allowed as
@@ -250,7 +271,7 @@ fn log(site: &Site, peer: Peer, parts: &Parts, found: Found, status: StatusCode,
             tracing::$level!(
                 target: "access",
                 client = %client_address(&parts.headers, peer, &site.options),
-                method = %parts.method,
+                method = named(&parts.method),
                 route = found.template(),
                 status = status.as_u16(),
                 micros = u64::try_from(clock::since(start).as_micros()).unwrap_or(u64::MAX),
@@ -276,5 +297,7 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(body).unwrap();
         assert_eq!(body["error"]["code"], -32603);
         assert!(!body.to_string().contains("at 7"), "{body}");
+        let refusal = guarded(|| -> () { panic!("before there is a future") }).unwrap_err();
+        assert_eq!(refusal.status, StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

@@ -1,18 +1,20 @@
 //! People at a browser, through the real server: signing in and out, links, members, and who must not get in.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use chaterimo::access::accounts::{invitation_link, reset_link};
-use chaterimo::access::password;
+use chaterimo::access::{api_key, password};
 use chaterimo::app::App;
-use chaterimo::clock::{Clock, MINUTE};
+use chaterimo::clock::{self, Clock, MINUTE};
 use chaterimo::http::Limits;
 use chaterimo::store::organisation::{self, Plan};
 use chaterimo::store::user::{self, Role};
 use chaterimo::store::{Durability, SystemTx};
 
-use crate::support::{HOST, NOW, Reply, Server};
+use crate::support::{HOST, NOW, Reply, Server, call};
 
 const SECRET: &str = "correct horse";
 
@@ -453,4 +455,41 @@ fn a_new_password_signs_other_browsers_out() {
     assert_eq!(phone.submit(&path, &[("password", SECRET), ("repeat", SECRET)]).status, 303);
     assert!(phone.is_signed_in() && !laptop.is_signed_in());
     assert_eq!(house.browser().get(&path).status, 404);
+}
+
+/// Hashing passwords takes a processor each; whoever calls tools meanwhile must not wait for all of them.
+#[test]
+fn many_who_sign_in_do_not_hold_up_calls() {
+    const PEOPLE: usize = 50;
+    let house = House::with_limits(Limits { connections_per_address: 1_000, ..Limits::default() }, &[]);
+    house.member("acme", "anna@example.com", Role::Owner);
+    let key = house.write(|tx| {
+        let here = organisation::named(tx, "acme")?.tenant;
+        organisation::set_plan(tx, here, Plan::Paid, Some(None), Some(None))?;
+        api_key::create(&tx.tenant(here), "test", false, NOW)
+    });
+    let request = call("/mcp/", &format!("Authorization: Bearer {}\r\n", key.1), "list_chatbots", "{}");
+    let left = AtomicUsize::new(PEOPLE);
+    let (mut calls, mut slowest, start) = (0, Duration::ZERO, clock::instant());
+    std::thread::scope(|scope| {
+        for person in 0..PEOPLE {
+            let (house, left) = (&house, &left);
+            scope.spawn(move || {
+                let email = format!("person{person}@example.com");
+                let guess = [("email", email.as_str()), ("password", "not a secret")];
+                let status = std::panic::catch_unwind(|| house.browser().submit("/login", &guess).status);
+                left.fetch_sub(1, Ordering::SeqCst);
+                assert_eq!(status.unwrap(), 403);
+            });
+        }
+        while left.load(Ordering::SeqCst) > 0 {
+            let asked = clock::instant();
+            assert_eq!(house.server.ask(request.as_bytes()).status, 200);
+            slowest = slowest.max(asked.elapsed());
+            calls += 1;
+        }
+    });
+    let all = start.elapsed();
+    eprintln!("{calls} calls in {all:?} of {PEOPLE} sign-ins, the slowest {slowest:?}");
+    assert!(calls > PEOPLE / 2 && slowest < all / 4, "{calls} calls in {all:?}, the slowest {slowest:?}");
 }

@@ -4,6 +4,7 @@
 mod accounts;
 mod bad_input;
 mod bridge;
+mod canary;
 mod cli;
 mod http;
 mod import;
