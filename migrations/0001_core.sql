@@ -76,6 +76,7 @@ CREATE TABLE mcp_session (
     last_seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX mcp_session_by_last_seen ON mcp_session (last_seen_at);
+CREATE INDEX mcp_session_by_owner ON mcp_session (organisation, credential, last_seen_at);
 
 -- Every tools/call, refused ones too. Appended to within its organisation, so one page is touched a call.
 CREATE TABLE call_log (

@@ -378,6 +378,17 @@ fn rotation_has_room_for_accidents_and_none_for_thieves() {
 }
 
 #[test]
+fn refresh_tokens_are_bounded() {
+    let house = House::new();
+    let tokens = house.tokens();
+    let id = house.grants()[0].id;
+    let now = house.server.clock.now();
+    house.change(move |_, tx| (0..1_001).try_for_each(|_| oauth_grant::rotate(tx, id, now)));
+    refused(house.refresh(&refresh_token(&tokens), ""), "invalid_grant");
+    assert!(house.who(&tokens.access_token).is_some(), "what was forgotten ends nothing");
+}
+
+#[test]
 fn a_refresh_is_bound_to_what_was_allowed() {
     let house = House::new();
     let tokens = house.tokens();

@@ -11,6 +11,10 @@ const ENDED_DAYS: i64 = 30;
 /// Chatbots that a grant can be limited to at most.
 pub const CHATBOTS_MAX: usize = 1_000;
 
+/// Generations of refresh tokens that are kept, so that an old one is known when it comes again: an app that does nothing
+/// but refresh would fill the disk.
+const GENERATIONS_KEPT: i64 = 1_000;
+
 /// A grant to keep.
 #[derive(Clone, Debug)]
 pub struct NewGrant {
@@ -182,11 +186,14 @@ pub fn begin(tx: &TenantTx<'_>, id: i64, expires_at: Time) -> Result<()> {
     tx.execute(sql, &[&id, &expires_at.0]).map(|_| ())
 }
 
-/// Goes on to the next generation, which has one refresh token.
+/// Goes on to the next generation, which has one refresh token. Those of a thousand generations ago are forgotten.
 pub fn rotate(tx: &TenantTx<'_>, id: i64, now: Time) -> Result<()> {
     let sql = "UPDATE oauth_grant SET generation = generation + 1, siblings = 1, rotated_at = ?3 \
                WHERE organisation = ?1 AND id = ?2";
-    tx.execute(sql, &[&id, &now.0]).map(|_| ())
+    tx.execute(sql, &[&id, &now.0])?;
+    let sql = "DELETE FROM oauth_token WHERE organisation = ?1 AND grant_id = ?2 AND kind = 'refresh' \
+               AND generation < (SELECT generation FROM oauth_grant WHERE organisation = ?1 AND id = ?2) - ?3";
+    tx.execute(sql, &[&id, &GENERATIONS_KEPT]).map(|_| ())
 }
 
 /// Counts one more refresh token of the current generation.
