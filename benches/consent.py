@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import http.cookiejar
 import json
 import re
@@ -38,7 +39,8 @@ class Browser:
         """Sends the form of the present page that posts to `action`: what it carries, and `fields`."""
         form = next(form for form in re.findall(r"<form.*?</form>", self.page, re.S) if f'action="{action}' in form)
         hidden = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', form)
-        body = urllib.parse.urlencode({**dict(hidden), **fields}).encode()
+        hidden = {name: html.unescape(value) for name, value in hidden}
+        body = urllib.parse.urlencode({**hidden, **fields}).encode()
         with self.opener.open(urllib.parse.urljoin(self.url, action), body) as answer:
             self.url, self.page = answer.url, answer.read().decode()
 

@@ -179,6 +179,21 @@ check("an app that was allowed reads and writes", (await app.tools()) === 19);
   check("undoing makes a new version", /Version 3/.test(await page.innerText("main")) && !/Version 3/.test(before));
   await browser.close();
 }
+// The connector of claude.ai, which is known by its document and returns to a website: the program brings the document,
+// and the policy of the consent page lets the redirect through to that site.
+{
+  const { browser, page } = await person();
+  await page.route("https://claude.ai/**", (route) => route.fulfill({ contentType: "text/html", body: "<title>claude.ai</title>" }));
+  await signIn(page, email, password);
+  const claude = { ...app, id: "https://claude.ai/oauth/mcp-oauth-client-metadata", callback: "https://claude.ai/api/mcp/auth_callback" };
+  await page.goto(App.prototype.question.call(claude));
+  check("the page names the host that answers for the app", (await page.innerText("main")).includes("claude.ai"));
+  await page.getByRole("button", { name: "Authorize" }).click();
+  await page.waitForURL("https://claude.ai/api/mcp/auth_callback**");
+  await App.prototype.redeem.call(claude, new URL(page.url()).searchParams.get("code"));
+  check("claude.ai gets its token", claude.token?.startsWith("mat_"));
+  await browser.close();
+}
 app.close();
 
 // The keyboard alone: the first stop skips to the content, each stop is seen.
