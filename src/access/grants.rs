@@ -1,19 +1,21 @@
-//! Grants that were looked up a moment ago. They hold for as long as the database stands as it did: after any commit,
-//! by this process or another, each is looked up again, so that a revoked key is refused by the next request; and so after
-//! a change of the keyring. A token
-//! ends at its time all the same.
+//! Grants that were looked up a moment ago. They hold for as long as the database stands as it did, the log of calls
+//! aside: after any other commit, by this process or another, each is looked up again, so that a revoked key is refused
+//! by the next request; and so after a change of the keyring. A token ends at its time all the same.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Grant;
-use crate::clock::Time;
+use crate::clock::{MINUTE, Time};
 use crate::error::Result;
 use crate::keyring::Keyring;
 use crate::store::Store;
 
 /// How many grants are kept; when there are more, they are looked up again.
 const KEPT_MAX: usize = 1_024;
+
+/// How long a grant is kept at most, so that its last use is noted in time.
+const KEPT_TIME: i64 = MINUTE;
 
 /// The grants of credentials seen since the last commit.
 #[derive(Default)]
@@ -22,8 +24,15 @@ pub struct Grants(Mutex<Recent>);
 #[derive(Default)]
 struct Recent {
     /// What [`Store::version`] and [`Keyring::edition`] were when these were looked up.
-    version: (i64, u64),
-    by_bearer: HashMap<Box<str>, Arc<Grant>>,
+    version: Version,
+    by_bearer: HashMap<Box<str>, Kept>,
+}
+
+type Version = (i64, u64);
+
+struct Kept {
+    grant: Arc<Grant>,
+    until: Time,
 }
 
 impl Grants {
@@ -39,23 +48,38 @@ impl Grants {
         now: Time,
     ) -> Result<Option<Arc<Grant>>> {
         // Asked before the look-up: a commit that comes between the two makes what is kept look old, never new.
-        let version = (store.version()?, keyring.edition());
-        if let Some(grant) = self.recent(version).by_bearer.get(bearer) {
-            let lives = grant.expires_at.is_none_or(|at| now < at);
-            return Ok(lives.then(|| Arc::clone(grant)));
+        let version = store.version()?.map(|version| (version, keyring.edition()));
+        if let Some(grant) = version.and_then(|version| self.recall(version, bearer, now)) {
+            return Ok(Some(grant));
         }
         let found = super::authenticate(store, keyring, bearer, now)?.map(Arc::new);
-        let Some(grant) = found else { return Ok(None) };
+        if let (Some(version), Some(grant)) = (version, &found)
+            && grant.stale.is_none()
+            && grant.unused.is_none()
+        {
+            self.keep(version, bearer, grant, now);
+        }
+        Ok(found)
+    }
+
+    fn recall(&self, version: Version, bearer: &str, now: Time) -> Option<Arc<Grant>> {
+        let recent = self.recent(version);
+        recent.by_bearer.get(bearer).filter(|kept| now < kept.until).map(|kept| Arc::clone(&kept.grant))
+    }
+
+    /// One whose use is still to be noted is not kept: it would be noted each time.
+    fn keep(&self, version: Version, bearer: &str, grant: &Arc<Grant>, now: Time) {
         let mut recent = self.recent(version);
         if recent.by_bearer.len() >= KEPT_MAX {
             recent.by_bearer.clear();
         }
-        recent.by_bearer.insert(bearer.into(), Arc::clone(&grant));
-        Ok(Some(grant))
+        let minute = now.plus(KEPT_TIME);
+        let until = grant.expires_at.map_or(minute, |end| end.min(minute));
+        recent.by_bearer.insert(bearer.into(), Kept { grant: Arc::clone(grant), until });
     }
 
     /// What is known as of `version`.
-    fn recent(&self, version: (i64, u64)) -> MutexGuard<'_, Recent> {
+    fn recent(&self, version: Version) -> MutexGuard<'_, Recent> {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.version != version {
             recent.version = version;
@@ -73,7 +97,7 @@ mod tests {
     use crate::store::{self, Durability};
 
     #[test]
-    fn what_is_kept_ends_with_the_next_commit_of_anyone() {
+    fn what_is_kept_ends_with_the_next_commit_of_anyone_but_the_log() {
         let folder = tempfile::tempdir().unwrap();
         let (now, store) = (Time(1_000), Store::open(folder.path()).unwrap());
         let made = store.write(Durability::Disk, move |tx| {
@@ -83,13 +107,24 @@ mod tests {
         let (tenant, (id, key)) = made.unwrap();
         let keyring = Keyring::open(folder.path(), now).unwrap();
         let grants = Grants::default();
-        let ask = || grants.authenticate(&store, &keyring, &key, now).unwrap();
-        assert!(Arc::ptr_eq(&ask().unwrap(), &ask().unwrap()), "looked up once");
+        let ask_at = |now| grants.authenticate(&store, &keyring, &key, now).unwrap();
+        let ask = || ask_at(now).unwrap();
+        assert!(!Arc::ptr_eq(&ask(), &ask()), "its use was not noted yet");
+        let note = move |tx: &store::SystemTx<'_>| store::api_key::touch(&tx.tenant(tenant), id, now);
+        store.write(Durability::Process, note).unwrap();
+        let kept = ask();
+        assert!(Arc::ptr_eq(&kept, &ask()), "looked up once");
+        store.write(Durability::Process, note).unwrap();
+        assert!(Arc::ptr_eq(&kept, &ask()), "what only notes a use changes no credential");
+        assert!(!Arc::ptr_eq(&kept, &ask_at(now.plus(MINUTE)).unwrap()), "kept for a minute");
+        let other = move |tx: &store::SystemTx<'_>| organisation::set_redact(tx, tenant, false);
+        store.write(Durability::Disk, other).unwrap();
+        assert!(!ask().redact, "looked up again after a commit of our own");
         assert!(grants.authenticate(&store, &keyring, "cha_other", now).unwrap().is_none());
-        // Another process has a store of its own on the same folder.
+        // Another process has a store of its own on the same folder; it may revoke as lightly as it likes.
         let elsewhere = Store::open(folder.path()).unwrap();
         let revoke = move |tx: &store::SystemTx<'_>| store::api_key::revoke(&tx.tenant(tenant), id, now);
-        elsewhere.write(Durability::Disk, revoke).unwrap();
-        assert!(ask().is_none());
+        elsewhere.write(Durability::Process, revoke).unwrap();
+        assert!(ask_at(now).is_none());
     }
 }

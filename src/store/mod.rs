@@ -55,7 +55,7 @@ use rusqlite::{CachedStatement, Connection, Row};
 
 use crate::error::Result;
 
-pub use sqlite::{DATABASE_FILE, RunningMark, data_version};
+pub use sqlite::{DATABASE_FILE, RunningMark};
 pub use transcript::Words;
 pub use writer::Durability;
 
@@ -64,8 +64,6 @@ pub struct Store {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
     writer: writer::Writer,
-    /// Neither reads nor writes rows: it only tells whether others wrote.
-    watcher: Mutex<Connection>,
 }
 
 /// How many idle read connections are kept; more are opened under load and closed again.
@@ -80,8 +78,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store> {
         let path = sqlite::prepare(folder)?;
         let writer = writer::Writer::open(&path)?;
-        let watcher = Mutex::new(sqlite::open_reader(&path)?);
-        Ok(Store { path, readers: Mutex::new(Vec::new()), writer, watcher })
+        Ok(Store { path, readers: Mutex::new(Vec::new()), writer })
     }
 
     /// The database's file.
@@ -99,13 +96,13 @@ impl Store {
         self.with_reader(|connection| job(&SystemTx { connection }))
     }
 
-    /// A number that grows with every commit, of this process or another; what was read from the database holds for as
-    /// long as it stands.
+    /// A number that changes with every commit, of this process or another, but for commits of [`Durability::Process`]
+    /// alone: what credentials stand for was not changed for as long as it stands. `None` while the writer is at work.
     ///
     /// # Errors
     /// Those of reading the database's header.
-    pub fn version(&self) -> Result<i64> {
-        data_version(&self.watcher.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    pub fn version(&self) -> Result<Option<i64>> {
+        self.writer.version()
     }
 
     /// Whether the database answers.

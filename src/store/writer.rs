@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use rusqlite::Connection;
 
@@ -16,7 +16,8 @@ use crate::error::{Error, Kind, Result};
 /// What a commit must survive before the answer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The death of the process: the operating system has it. For the call log and the counters.
+    /// The death of the process: the operating system has it. For the call log, the counters and when something was
+    /// last used; never for what a credential stands for, because grants that are kept outlive such a commit.
     Process,
     /// A power cut: it is on the disk. For what a user changed, and for credentials.
     Disk,
@@ -58,6 +59,18 @@ impl Writer {
         commit_all(&connections, &jobs);
         drop(connections);
         slot.take()
+    }
+
+    /// What the connection for the log sees of others' commits. Its own do not count, which is why it is asked, and not
+    /// a connection that only watches.
+    pub fn version(&self) -> Result<Option<i64>> {
+        match self.connections.try_lock() {
+            Ok(connections) => sqlite::data_version(&connections.process).map(Some),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                sqlite::data_version(&poisoned.into_inner().process).map(Some)
+            }
+            Err(TryLockError::WouldBlock) => Ok(None),
+        }
     }
 
     pub fn checkpoint(&self) -> Result<()> {
