@@ -1,5 +1,7 @@
 //! What every page has in common, through the real server.
 
+use std::io::Write as _;
+
 use chaterimo::http::{Limits, member_paths};
 use hyper::Method;
 
@@ -47,6 +49,33 @@ fn pages_keep_to_themselves() {
          frame-ancestors 'none'; form-action 'self'",
     );
     assert!(reply.field("access-control-allow-origin").is_none());
+}
+
+#[test]
+fn pages_answer_no_foreign_script_whatever_the_method() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), Limits::default());
+    let check = |method: &str, path: &str, status: u16, allow: Option<&str>| {
+        let fields = "Origin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n";
+        let head = format!("{method} {path} HTTP/1.1\r\n{HOST}{fields}\r\n");
+        let mut stream = server.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        let reply = crate::support::Reply::read_to(&mut stream, method != "HEAD");
+        assert_eq!((reply.status, reply.field("allow")), (status, allow), "{method} {path}: {reply:?}");
+        for field in ["access-control-allow-origin", "access-control-allow-credentials"] {
+            assert!(reply.field(field).is_none(), "{method} {path}: {reply:?}");
+        }
+    };
+    check("GET", "/login", 200, None);
+    check("HEAD", "/login", 200, None);
+    check("HEAD", "/keys", 303, None);
+    check("HEAD", "/authorize?client_id=x", 303, None);
+    check("HEAD", "/logout", 405, Some("POST"));
+    check("PUT", "/login", 405, Some("GET, POST"));
+    check("OPTIONS", "/login", 204, Some("GET, POST"));
+    check("OPTIONS", "/authorize", 204, Some("GET, POST"));
+    check("OPTIONS", "/authorize/decision", 204, Some("POST"));
+    check("OPTIONS", "/keys", 204, Some("GET, POST"));
 }
 
 #[test]

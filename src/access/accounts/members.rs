@@ -92,15 +92,24 @@ impl Accounts {
         })
     }
 
-    /// Runs `job` in the visitor's organisation, if the role allows it still.
+    /// Runs `job` in the visitor's organisation, if the role allows it and is still the one that they had when they asked.
     fn write<T: Send + 'static>(
         &self,
         by: &Visitor,
         job: impl FnOnce(&TenantTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         by.demand(Action::ManageMembers)?;
-        let tenant = by.organisation.tenant;
-        self.store.write(Durability::Disk, move |tx| job(&tx.tenant(tenant)))
+        let (tenant, user, role) = (by.organisation.tenant, by.user, by.role());
+        self.store.write(Durability::Disk, move |tx| {
+            let here = tx.tenant(tenant);
+            match user::numbered(&here, user)?.role == role {
+                true => job(&here),
+                false => Err(Error::new(
+                    Kind::Forbidden,
+                    "Your role was changed a moment ago: reload the page and look what you may do.",
+                )),
+            }
+        })
     }
 }
 
@@ -136,6 +145,18 @@ mod tests {
         same(house.accounts.set_role(&by, person, Role::Analyst));
         same(house.accounts.set_role(&by, house.member("acme", "x@example.com", Role::Analyst), subject));
         same(house.accounts.remove(&by, house.member("acme", "y@example.com", subject)));
+    }
+
+    #[test]
+    fn a_role_counts_as_it_is_now() {
+        let house = House::new();
+        house.member("acme", "first@example.com", Role::Owner);
+        let admin = house.member("acme", "actor@example.com", Role::Admin);
+        let first = house.visitor(&house.sign_in("first@example.com"));
+        let by = house.visitor(&house.sign_in("actor@example.com"));
+        house.accounts.set_role(&first, admin, Role::Analyst).unwrap();
+        let late = house.accounts.invite(&by, "new@example.com", Role::Admin);
+        assert_eq!(late.unwrap_err().kind, Kind::Forbidden, "who asked before the role was taken away");
     }
 
     #[test]
