@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use super::{Context, org};
+use super::Context;
+use super::org::Whose;
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::import::{Importer, Options, Skipped, Source, Tally};
@@ -37,9 +38,8 @@ pub struct Args {
     /// The files; - is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The organisation [default: the only one]
-    #[arg(long, value_name = "SLUG")]
-    org: Option<String>,
+    #[command(flatten)]
+    org: Whose,
     /// The currency of a CSV's prices, such as EUR: the file does not say it
     #[arg(long, value_name = "CODE", value_parser = currency)]
     currency: Option<String>,
@@ -92,7 +92,7 @@ impl Args {
     }
 
     fn import(&self, store: &Store, names: &[String], context: &Context) -> Result<Tally> {
-        let organisation = store.read(|tx| org::chosen(tx, self.org.as_deref()))?;
+        let organisation = store.read(|tx| self.org.find(tx))?;
         let bar = progress_bar(&self.files);
         let sources = self.files.iter().zip(names).map(|(file, name)| Source::open(name, open(file, &bar)?));
         let sources = sources.collect::<Result<Vec<_>>>()?;

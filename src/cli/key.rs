@@ -2,10 +2,11 @@
 
 use clap::Subcommand;
 
-use super::{Context, org, state};
+use super::org::Whose;
+use super::{Context, state};
 use crate::access;
 use crate::error::Result;
-use crate::store::{Durability, api_key};
+use crate::store::{TenantTx, api_key};
 
 /// `chaterimo key …`
 #[derive(clap::Args)]
@@ -24,23 +25,20 @@ enum Action {
         /// The key can read but change nothing
         #[arg(long)]
         read_only: bool,
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
     /// List the keys, revoked ones too
     List {
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
     /// Refuse a key from now on
     Revoke {
         /// The key's number, as `chaterimo key list` shows it
         id: i64,
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
 }
 
@@ -48,26 +46,23 @@ impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         match self.action {
             Action::Create { label, read_only, org } => create(context, label, read_only, org),
-            Action::List { org } => list(context, org.as_deref()),
+            Action::List { org } => list(context, &org),
             Action::Revoke { id, org } => revoke(context, id, org),
         }
     }
 }
 
-fn create(context: &mut Context, label: String, read_only: bool, org: Option<String>) -> Result<()> {
+fn create(context: &mut Context, label: String, read_only: bool, org: Whose) -> Result<()> {
     let now = context.clock.now();
-    let (organisation, (id, key)) = context.open()?.write(Durability::Disk, move |tx| {
-        let organisation = org::chosen(tx, org.as_deref())?;
-        let made = access::api_key::create(&tx.tenant(organisation.tenant), &label, read_only, now)?;
-        Ok((organisation, made))
-    })?;
+    let make = move |tx: &TenantTx<'_>| access::api_key::create(tx, &label, read_only, now);
+    let (organisation, (id, key)) = org.write(&context.open()?, make)?;
     let reach = if read_only { "read-only" } else { "full" };
     context.out.note(format!("Key {id} of {} ({reach}). It is shown this once:", organisation.slug));
     context.out.line(key)
 }
 
-fn list(context: &mut Context, org: Option<&str>) -> Result<()> {
-    let keys = context.open()?.read(|tx| api_key::list(&tx.tenant(org::chosen(tx, org)?.tenant)))?;
+fn list(context: &mut Context, org: &Whose) -> Result<()> {
+    let keys = org.read(&context.open()?, api_key::list)?;
     let rows = keys.into_iter().map(|key| {
         let reach = if key.read_only { "read-only" } else { "full" };
         let used = key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
@@ -79,12 +74,8 @@ fn list(context: &mut Context, org: Option<&str>) -> Result<()> {
     context.out.table(&head, &rows.collect::<Vec<_>>())
 }
 
-fn revoke(context: &mut Context, id: i64, org: Option<String>) -> Result<()> {
+fn revoke(context: &mut Context, id: i64, org: Whose) -> Result<()> {
     let now = context.clock.now();
-    let organisation = context.open()?.write(Durability::Disk, move |tx| {
-        let organisation = org::chosen(tx, org.as_deref())?;
-        api_key::revoke(&tx.tenant(organisation.tenant), id, now)?;
-        Ok(organisation)
-    })?;
+    let (organisation, ()) = org.write(&context.open()?, move |tx| api_key::revoke(tx, id, now))?;
     context.out.line(format!("Key {id} of {} is revoked.", organisation.slug))
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::keyring::Keyring;
 use crate::store::organisation::{self, Organisation, Plan};
 use crate::store::user::Role;
-use crate::store::{Durability, SystemTx};
+use crate::store::{Durability, Store, SystemTx, TenantTx};
 
 /// `chaterimo org …`
 #[derive(clap::Args)]
@@ -77,27 +77,53 @@ impl Args {
     }
 }
 
-/// The organisation that was named or, when none was, the only one there is.
-///
-/// # Errors
-/// `NotFound` when there is none of that name; `Invalid` when none was named and there are several.
-pub(super) fn chosen(tx: &SystemTx<'_>, slug: Option<&str>) -> Result<Organisation> {
-    if let Some(slug) = slug {
-        return organisation::named(tx, slug);
+/// Which organisation a command is about.
+#[derive(clap::Args)]
+pub(super) struct Whose {
+    /// The organisation [default: the only one]
+    #[arg(long, value_name = "SLUG")]
+    org: Option<String>,
+}
+
+impl Whose {
+    /// The organisation: the one that is named, or the only one there is.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none; `Invalid`, with their names, when there are several and none is named.
+    pub(super) fn find(&self, tx: &SystemTx<'_>) -> Result<Organisation> {
+        if let Some(slug) = &self.org {
+            return organisation::named(tx, slug);
+        }
+        let mut all = organisation::list(tx)?;
+        match (all.pop(), all.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => {
+                Err(Error::not_found("There is no organisation yet: make one with `chaterimo org create`."))
+            }
+            (Some(last), false) => {
+                let slugs: Vec<_> = all.into_iter().chain([last]).map(|o| o.slug).collect();
+                let text = format!("Say which organisation with --org; there are: {}.", slugs.join(", "));
+                Err(Error::invalid(text))
+            }
+        }
     }
-    let mut all = organisation::list(tx)?;
-    match (all.pop(), all.is_empty()) {
-        (Some(only), true) => Ok(only),
-        (None, _) => {
-            Err(Error::not_found("There is no organisation yet: make one with `chaterimo org create`."))
-        }
-        (Some(last), false) => {
-            let slugs: Vec<_> = all.into_iter().chain([last]).map(|o| o.slug).collect();
-            Err(Error::invalid(format!(
-                "Say which organisation with --org; there are: {}.",
-                slugs.join(", ")
-            )))
-        }
+
+    /// What `job` reads of the organisation.
+    pub(super) fn read<T>(&self, store: &Store, job: impl FnOnce(&TenantTx<'_>) -> Result<T>) -> Result<T> {
+        store.read(|tx| job(&tx.tenant(self.find(tx)?.tenant)))
+    }
+
+    /// The organisation, and what `job` did there; it is on the disk then.
+    pub(super) fn write<T: Send + 'static>(
+        self,
+        store: &Store,
+        job: impl FnOnce(&TenantTx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<(Organisation, T)> {
+        store.write(Durability::Disk, move |tx| {
+            let organisation = self.find(tx)?;
+            let done = job(&tx.tenant(organisation.tenant))?;
+            Ok((organisation, done))
+        })
     }
 }
 

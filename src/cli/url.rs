@@ -2,12 +2,13 @@
 
 use clap::Subcommand;
 
-use super::{Context, org, state};
+use super::org::Whose;
+use super::{Context, state};
 use crate::access::tokenized_url;
 use crate::clock::Time;
 use crate::config::Network;
 use crate::error::Result;
-use crate::store::Durability;
+use crate::store::TenantTx;
 use crate::store::organisation::Organisation;
 use crate::store::tokenized_url::{TokenizedUrl, list, revoke};
 
@@ -34,23 +35,20 @@ enum Action {
         /// Addresses or networks it may be used from, separated by commas [default: everywhere]
         #[arg(long, value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
         from: Vec<Network>,
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
     /// List the URLs, revoked and expired ones too
     List {
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
     /// Refuse a URL from now on
     Revoke {
         /// The URL's number, as `chaterimo url list` shows it
         id: i64,
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
 }
 
@@ -64,25 +62,17 @@ impl Args {
             Action::Create { label, full, days, from, org } => {
                 create(context, (label, !full, from), days, org)
             }
-            Action::List { org } => show(context, org.as_deref()),
+            Action::List { org } => show(context, &org),
             Action::Revoke { id, org } => end(context, id, org),
         }
     }
 }
 
-fn create(
-    context: &mut Context,
-    what: (String, bool, Vec<Network>),
-    days: u32,
-    org: Option<String>,
-) -> Result<()> {
+fn create(context: &mut Context, what: (String, bool, Vec<Network>), days: u32, org: Whose) -> Result<()> {
     let (store, now, read_only) = (context.open()?, context.clock.now(), what.1);
     let keyring = context.keyring()?;
-    let (organisation, (id, token)) = store.write(Durability::Disk, move |tx| {
-        let organisation = org::chosen(tx, org.as_deref())?;
-        let made = tokenized_url::create(&tx.tenant(organisation.tenant), &keyring, what, days, now)?;
-        Ok((organisation, made))
-    })?;
+    let make = move |tx: &TenantTx<'_>| tokenized_url::create(tx, &keyring, what, days, now);
+    let (organisation, (id, token)) = org.write(&store, make)?;
     warn(context, &organisation);
     let (reach, endpoint) = if read_only { ("read-only", "mcp-readonly") } else { ("full", "mcp") };
     context.out.note(format!(
@@ -106,9 +96,9 @@ fn warn(context: &Context, organisation: &Organisation) {
     }
 }
 
-fn show(context: &mut Context, org: Option<&str>) -> Result<()> {
+fn show(context: &mut Context, org: &Whose) -> Result<()> {
     let now = context.clock.now();
-    let urls = context.open()?.read(|tx| list(&tx.tenant(org::chosen(tx, org)?.tenant)))?;
+    let urls = org.read(&context.open()?, list)?;
     let rows: Vec<Vec<String>> = urls.into_iter().map(|url| row(url, now)).collect();
     context.out.table(&["URL", "REACH", "LABEL", "STATE", "FROM", "LAST USED", "EXPIRES"], &rows)
 }
@@ -125,12 +115,8 @@ fn row(url: TokenizedUrl, now: Time) -> Vec<String> {
     vec![url.id.to_string(), reach.to_owned(), url.label, state, from, used, url.expires_at.to_string()]
 }
 
-fn end(context: &mut Context, id: i64, org: Option<String>) -> Result<()> {
+fn end(context: &mut Context, id: i64, org: Whose) -> Result<()> {
     let now = context.clock.now();
-    let organisation = context.open()?.write(Durability::Disk, move |tx| {
-        let organisation = org::chosen(tx, org.as_deref())?;
-        revoke(&tx.tenant(organisation.tenant), id, now)?;
-        Ok(organisation)
-    })?;
+    let (organisation, ()) = org.write(&context.open()?, move |tx| revoke(tx, id, now))?;
     context.out.line(format!("URL {id} of {} is revoked.", organisation.slug))
 }

@@ -3,7 +3,8 @@
 
 use clap::Subcommand;
 
-use super::{Context, org};
+use super::Context;
+use super::org::Whose;
 use crate::access::accounts::{invitation_link, reset_link};
 use crate::clock::Time;
 use crate::error::{Error, Kind, Result};
@@ -30,17 +31,15 @@ enum Action {
         /// owner, admin or analyst (who can only read)
         #[arg(long, default_value = "analyst", value_parser = parse)]
         role: Role,
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
     /// Print a new link for a person who is invited; earlier links no longer work
     Invite {
         /// The person's e-mail address
         email: String,
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
     /// Print a link by which a person chooses a new password; it signs their browsers out and cuts their apps off
     ResetPassword {
@@ -49,17 +48,15 @@ enum Action {
     },
     /// List the members
     List {
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
     /// End a membership
     Remove {
         /// The person's e-mail address
         email: String,
-        /// The organisation [default: the only one]
-        #[arg(long, value_name = "SLUG")]
-        org: Option<String>,
+        #[command(flatten)]
+        org: Whose,
     },
 }
 
@@ -73,26 +70,16 @@ impl Args {
             Action::Add { email, name, role, org } => add(context, email, name, role, org),
             Action::Invite { email, org } => invite(context, email, org),
             Action::ResetPassword { email } => reset_password(context, email),
-            Action::List { org } => list(context, org.as_deref()),
+            Action::List { org } => list(context, &org),
             Action::Remove { email, org } => remove(context, email, org),
         }
     }
 }
 
-fn add(
-    context: &mut Context,
-    email: String,
-    name: Option<String>,
-    role: Role,
-    org: Option<String>,
-) -> Result<()> {
+fn add(context: &mut Context, email: String, name: Option<String>, role: Role, org: Whose) -> Result<()> {
     let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
-    let (organisation, member, link) = store.write(Durability::Disk, move |tx| {
-        let organisation = org::chosen(tx, org.as_deref())?;
-        let (member, link) =
-            add_to(&tx.tenant(organisation.tenant), &keyring, &email, name.as_deref(), role, now)?;
-        Ok((organisation, member, link))
-    })?;
+    let invite = move |tx: &TenantTx<'_>| add_to(tx, &keyring, &email, name.as_deref(), role, now);
+    let (organisation, (member, link)) = org.write(&store, invite)?;
     let (email, role, slug) = (member.email, member.role.as_str(), organisation.slug);
     match link {
         None => context.out.line(format!("{email} is {role} of {slug}.")),
@@ -121,10 +108,9 @@ pub(super) fn add_to(
     Ok((member, link))
 }
 
-fn invite(context: &mut Context, email: String, org: Option<String>) -> Result<()> {
+fn invite(context: &mut Context, email: String, org: Whose) -> Result<()> {
     let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
-    let link = store.write(Durability::Disk, move |tx| {
-        let tx = &tx.tenant(org::chosen(tx, org.as_deref())?.tenant);
+    let (_, link) = org.write(&store, move |tx| {
         let member = user::named(tx, &email)?;
         if member.accepted_at.is_some() {
             return Err(Error::new(
@@ -163,8 +149,8 @@ fn reset_password(context: &mut Context, email: String) -> Result<()> {
     context.out.line(context.public(&link))
 }
 
-fn list(context: &mut Context, org: Option<&str>) -> Result<()> {
-    let members = context.open()?.read(|tx| user::list(&tx.tenant(org::chosen(tx, org)?.tenant)))?;
+fn list(context: &mut Context, org: &Whose) -> Result<()> {
+    let members = org.read(&context.open()?, user::list)?;
     let rows = members.into_iter().map(|m| {
         let state = m.accepted_at.map_or_else(|| "invited".to_owned(), |at| format!("since {at}"));
         vec![m.email, m.name, m.role.as_str().to_owned(), state, m.created_at.to_string()]
@@ -172,13 +158,9 @@ fn list(context: &mut Context, org: Option<&str>) -> Result<()> {
     context.out.table(&["EMAIL", "NAME", "ROLE", "STATE", "INVITED"], &rows.collect::<Vec<_>>())
 }
 
-fn remove(context: &mut Context, email: String, org: Option<String>) -> Result<()> {
+fn remove(context: &mut Context, email: String, org: Whose) -> Result<()> {
     let (now, done) = (context.clock.now(), format!("{email} is no member any more of"));
-    let organisation = context.open()?.write(Durability::Disk, move |tx| {
-        let organisation = org::chosen(tx, org.as_deref())?;
-        let tx = &tx.tenant(organisation.tenant);
-        user::remove(tx, user::named(tx, &email)?.user, now)?;
-        Ok(organisation)
-    })?;
+    let end = move |tx: &TenantTx<'_>| user::remove(tx, user::named(tx, &email)?.user, now);
+    let (organisation, ()) = org.write(&context.open()?, end)?;
     context.out.line(format!("{done} {}.", organisation.slug))
 }
