@@ -7,6 +7,8 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use super::Site;
 use super::respond::Refusal;
 use crate::access::{Endpoint, Grant};
+use crate::oauth::audience::scope_text;
+use crate::oauth::metadata::RESOURCE_PATH;
 
 /// What is the matter with a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +81,12 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Challenge> {
 impl Place<'_> {
     /// The URL of the resource's metadata (RFC 9728, section 3.1).
     fn metadata(self) -> String {
-        format!("{}/.well-known/oauth-protected-resource{}", self.origin, self.path)
+        format!("{}{RESOURCE_PATH}{}", self.origin, self.path)
     }
 
     /// All that can be asked for here: clients that ask again for more, later, get it wrong.
     fn scope(self) -> &'static str {
-        match self.endpoint {
-            Endpoint::Full => "mcp:read mcp:write",
-            Endpoint::ReadOnly => "mcp:read",
-        }
+        scope_text(self.endpoint == Endpoint::Full)
     }
 }
 

@@ -23,8 +23,8 @@ use super::limits::read_body;
 use super::mcp::Exchange;
 use super::request::{Peer, check_host, check_origin, check_target, client_address};
 use super::respond::{self, Answer, Late, Payload, Refusal, Style};
-use super::routes::{Access, FORM_BYTES, Found, Handler, allowed};
-use super::tokenized::{self, Holder};
+use super::routes::{Access, FORM_BYTES, Found, Handler, Route, allowed};
+use super::tokenized::{self, Holder, Token};
 use super::visit::{Asked, Visit};
 use crate::access::{Endpoint, Grant};
 use crate::clock;
@@ -42,19 +42,11 @@ pub(super) async fn serve(
     let found = Found::new(&parts.method, parts.uri.path());
     let (found, holder) = guarded(|| tokenized::admit(&site, found, &parts, peer))
         .unwrap_or_else(|refusal| (Found::Nothing, Err(refusal)));
-    let outcome = unbroken(answer(&site, &pulse, (found, holder), (&parts, body), (peer, start))).await;
+    let arrival = Arrival { site: &site, pulse: &pulse, parts: &parts, peer, at: start };
+    let outcome = unbroken(arrival.answer(found, holder, body)).await;
     let style = style(found, &parts);
     let mut answer = outcome.unwrap_or_else(|refusal| refusal.answer(style));
-    cross_origin(&site, found, &parts, answer.headers_mut());
-    if found.route().is_some_and(|route| route.access == Access::Url) {
-        let none = HeaderValue::from_static("no-referrer");
-        answer.headers_mut().insert(header::REFERRER_POLICY, none);
-    }
-    if style == Style::Page && site.is_https() {
-        // RFC 6797.
-        let year = HeaderValue::from_static("max-age=31536000");
-        answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
-    }
+    add_fields(&site, found, &parts, style, answer.headers_mut());
     if let Some(Late(time)) = answer.extensions_mut().remove() {
         tokio::time::sleep(time).await;
     }
@@ -97,71 +89,112 @@ fn broken(panic: &(dyn Any + Send)) -> Refusal {
     Refusal::new(500, "internal", format!("The server met a fault of its own; its log names it as {id}."))
 }
 
-async fn answer(
-    site: &Arc<Site>,
-    pulse: &Arc<Pulse>,
-    (found, holder): (Found, Result<Option<Holder>, Refusal>),
-    (parts, body): (&Parts, Incoming),
-    (peer, arrived): (Peer, Instant),
-) -> Result<Answer, Refusal> {
-    check_target(parts, &site.options)?;
-    let access = found.route().map_or(Access::Public, |route| route.access);
-    if access != Access::Probe {
-        check_host(parts, &site.options)?;
-    }
-    let holder = holder?;
-    if matches!(access, Access::Bearer | Access::Url) {
-        check_origin(parts, &site.options)?;
-    }
-    if parts.method == Method::OPTIONS && access != Access::Url {
-        match found.route() {
-            Some(route) => return Ok(preflight(&allowed(route), &parts.headers)),
-            None if is_public_document(parts.uri.path()) => return Ok(preflight("GET", &parts.headers)),
-            None => {}
-        }
-    }
-    let (token, grant) = match (access, holder) {
-        (Access::Bearer, _) => (None, Some(authenticate(site, found, parts)?)),
-        (_, holder) => holder.map(|Holder { token, grant }| (token, grant)).unzip(),
-    };
-    let Found::Route(route, pattern) = found else { return Err(no_such(found, &parts.method)) };
-    let exchange = |endpoint, grant| {
-        let token = token.as_ref();
-        let path = if token.is_some() { "/mcp" } else { parts.uri.path() };
-        Exchange { site, pulse, endpoint, path, grant, token, headers: &parts.headers, arrived }
-    };
-    match (route.handler, grant) {
-        (Handler::Send(endpoint), Some(grant)) => exchange(endpoint, grant).send(body).await,
-        (Handler::Listen(endpoint), Some(grant)) => exchange(endpoint, grant).listen(),
-        (Handler::End(endpoint), Some(grant)) => exchange(endpoint, grant).end(),
-        (Handler::Open(handler), _) => {
-            let asked = read(site, parts, pattern, body, peer).await?;
-            site.wait_for(|| handler(&asked))
-        }
-        (Handler::Page(handler), _) => {
-            let asked = read(site, parts, pattern, body, peer).await?;
-            // A page may wait for a password to be hashed, for its turn first: no worker may wait that long.
-            block_in_place(|| visit(asked, access == Access::Member, handler))
-        }
-        (Handler::Ready, _) => ready(site),
-        (Handler::Alive | Handler::Send(_) | Handler::Listen(_) | Handler::End(_), _) => {
-            Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}"))
-        }
-    }
+/// A request that has come, its body aside.
+struct Arrival<'a> {
+    site: &'a Arc<Site>,
+    pulse: &'a Arc<Pulse>,
+    parts: &'a Parts,
+    peer: Peer,
+    at: Instant,
 }
 
-/// The request with its body.
-async fn read<'a>(
-    site: &'a Arc<Site>,
-    parts: &'a Parts,
-    pattern: &'static str,
-    body: Incoming,
-    peer: Peer,
-) -> Result<Asked<'a>, Refusal> {
-    let read = read_body(body, &site.options.limits, FORM_BYTES).await;
-    let body = read.map_err(|fault| fault.refusal(FORM_BYTES))?;
-    let address = client_address(&parts.headers, peer, &site.options);
-    Ok(Asked { site, parts, pattern, address, body })
+impl<'a> Arrival<'a> {
+    async fn answer(
+        &self,
+        found: Found,
+        holder: Result<Option<Holder>, Refusal>,
+        body: Incoming,
+    ) -> Result<Answer, Refusal> {
+        let Arrival { site, parts, .. } = *self;
+        check_target(parts, &site.options)?;
+        let access = found.route().map_or(Access::Public, |route| route.access);
+        if access != Access::Probe {
+            check_host(parts, &site.options)?;
+        }
+        let holder = holder?;
+        if matches!(access, Access::Bearer | Access::Url) {
+            check_origin(parts, &site.options)?;
+        }
+        if parts.method == Method::OPTIONS && access != Access::Url {
+            match found.route() {
+                Some(route) => return Ok(preflight(&allowed(route), &parts.headers)),
+                None if is_public_document(parts.uri.path()) => return Ok(preflight("GET", &parts.headers)),
+                None => {}
+            }
+        }
+        let (token, grant) = match (access, holder) {
+            (Access::Bearer, _) => (None, Some(authenticate(site, found, parts)?)),
+            (_, holder) => holder.map(|Holder { token, grant }| (token, grant)).unzip(),
+        };
+        match (found, grant) {
+            (Found::Route(route, _), Some(grant)) => self.call(route.handler, grant, token, body).await,
+            (Found::Route(route, pattern), None) => self.show(route, pattern, body).await,
+            (_, _) => Err(no_such(found, &parts.method)),
+        }
+    }
+
+    /// What an MCP endpoint answers.
+    async fn call(
+        &self,
+        handler: Handler,
+        grant: Arc<Grant>,
+        token: Option<Token>,
+        body: Incoming,
+    ) -> Result<Answer, Refusal> {
+        let Arrival { site, pulse, parts, at: arrived, .. } = *self;
+        let token = token.as_ref();
+        let path = if token.is_some() { "/mcp" } else { parts.uri.path() };
+        let exchange = |endpoint| Exchange {
+            site,
+            pulse,
+            endpoint,
+            path,
+            grant,
+            token,
+            headers: &parts.headers,
+            arrived,
+        };
+        match handler {
+            Handler::Send(endpoint) => exchange(endpoint).send(body).await,
+            Handler::Listen(endpoint) => exchange(endpoint).listen(),
+            Handler::End(endpoint) => exchange(endpoint).end(),
+            _ => Err(no_such(Found::Nothing, &parts.method)),
+        }
+    }
+
+    /// What everything else answers.
+    async fn show(
+        &self,
+        route: &'static Route,
+        pattern: &'static str,
+        body: Incoming,
+    ) -> Result<Answer, Refusal> {
+        match route.handler {
+            Handler::Open(handler) => {
+                let asked = self.read(pattern, body).await?;
+                self.site.wait_for(|| handler(&asked))
+            }
+            Handler::Page(handler) => {
+                let asked = self.read(pattern, body).await?;
+                // A page may wait for a password to be hashed, for its turn first: no worker may wait that long.
+                block_in_place(|| visit(asked, route.access == Access::Member, handler))
+            }
+            Handler::Ready => ready(self.site),
+            Handler::Alive => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
+            Handler::Send(_) | Handler::Listen(_) | Handler::End(_) => {
+                Err(no_such(Found::Nothing, &self.parts.method))
+            }
+        }
+    }
+
+    /// The request with its body.
+    async fn read(&self, pattern: &'static str, body: Incoming) -> Result<Asked<'a>, Refusal> {
+        let Arrival { site, parts, peer, .. } = *self;
+        let read = read_body(body, &site.options.limits, FORM_BYTES).await;
+        let body = read.map_err(|fault| fault.refusal(FORM_BYTES))?;
+        let address = client_address(&parts.headers, peer, &site.options);
+        Ok(Asked { site, parts, pattern, address, body })
+    }
 }
 
 /// Shows a page, or does what one of its forms says.
@@ -249,6 +282,19 @@ fn preflight(methods: &str, asked: &HeaderMap) -> Answer {
 /// able to read that there is none.
 fn is_public_document(path: &str) -> bool {
     path.contains("/.well-known/")
+}
+
+/// The fields that depend on where a request went.
+fn add_fields(site: &Site, found: Found, parts: &Parts, style: Style, headers: &mut HeaderMap) {
+    cross_origin(site, found, parts, headers);
+    if found.route().is_some_and(|route| route.access == Access::Url) {
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
+    if style == Style::Page && site.is_https() {
+        // RFC 6797.
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
 }
 
 fn cross_origin(site: &Site, found: Found, parts: &Parts, headers: &mut HeaderMap) {

@@ -64,12 +64,6 @@ impl Spelling {
     }
 }
 
-/// The URL of an endpoint's document, for the challenge `resource_metadata` (RFC 9728, section 5.1): in the spelling
-/// that was asked.
-pub fn resource_metadata_url(origin: &str, spelling: Spelling) -> String {
-    format!("{origin}{RESOURCE_PATH}{}", spelling.path())
-}
-
 /// The documents, as they are sent.
 pub struct Metadata {
     server: Bytes,
@@ -148,8 +142,6 @@ mod tests {
             assert_eq!(document["resource"], format!("{ISSUER}{path}"));
             assert_eq!(document["scopes_supported"], json!(scopes));
             assert_eq!(document["authorization_servers"], json!([ISSUER]));
-            let url = format!("{ISSUER}/.well-known/oauth-protected-resource{path}");
-            assert_eq!(resource_metadata_url(ISSUER, spelling), url);
         };
         check("/mcp", &["mcp:read", "mcp:write"]);
         check("/mcp/", &["mcp:read", "mcp:write"]);
