@@ -47,7 +47,7 @@ impl House {
         &self,
         job: impl FnOnce(&SystemTx<'_>) -> chaterimo::error::Result<T> + Send + 'static,
     ) -> T {
-        self.app.store.write(Durability::Process, job).unwrap()
+        self.app.store.write(Durability::Disk, job).unwrap()
     }
 
     /// A member who came in long ago, with the password of all; the person's number.
