@@ -17,18 +17,25 @@ use crate::store::{Store, TenantTx};
 /// Days that a URL may hold.
 pub const DAYS: RangeInclusive<u32> = 1..=366;
 
-/// Makes a URL that holds for `days` and keeps the hash of its token. The token, about 75 characters that stand in a
+/// What a new URL is to be.
+pub struct Wanted {
+    /// What its maker calls it.
+    pub label: String,
+    /// Whether it can only read.
+    pub read_only: bool,
+    /// From where it may be used; empty for everywhere.
+    pub networks: Vec<Network>,
+    /// How many [`DAYS`] it holds.
+    pub days: u32,
+}
+
+/// Makes a URL and keeps the hash of its token. The token, about 75 characters that stand in a
 /// path as they are, is in the answer and nowhere else.
 ///
 /// # Errors
 /// `Invalid` for days outside [`DAYS`], and what [`tokenized_url::create`] refuses.
-pub fn create(
-    tx: &TenantTx<'_>,
-    keyring: &Keyring,
-    (label, read_only, networks): (String, bool, Vec<Network>),
-    days: u32,
-    now: Time,
-) -> Result<(i64, String)> {
+pub fn create(tx: &TenantTx<'_>, keyring: &Keyring, wanted: Wanted, now: Time) -> Result<(i64, String)> {
+    let Wanted { label, read_only, networks, days } = wanted;
     if !DAYS.contains(&days) {
         return Err(Error::invalid(format!(
             "days: came {days}; a URL holds for {} to {} days.",
@@ -79,6 +86,7 @@ mod tests {
     use super::*;
     use crate::clock::MINUTE;
     use crate::store::Durability;
+    use crate::store::call_log;
     use crate::store::organisation::{self, Plan};
 
     const NOW: Time = Time(1_795_334_400_000);
@@ -108,7 +116,9 @@ mod tests {
             let networks = networks.iter().map(|text| Network::parse(text).unwrap()).collect();
             let (tenant, keyring) = (self.tenant, Arc::clone(&self.keyring));
             self.store.write(Durability::Process, move |tx| {
-                create(&tx.tenant(tenant), &keyring, ("test".into(), true, networks), days, NOW)
+                let label = "test".into();
+                let wanted = Wanted { label, read_only: true, networks, days };
+                create(&tx.tenant(tenant), &keyring, wanted, NOW)
             })
         }
 
@@ -131,6 +141,9 @@ mod tests {
         let (id, token) = house.make(&[], 90).unwrap();
         let grant = house.ask(&token, HOME, NOW).unwrap();
         assert_eq!((grant.credential.as_str(), grant.read_only), ("url:1", true));
+        let in_words = call_log::credential;
+        let named = house.store.read(|tx| in_words(&tx.tenant(house.tenant), &grant.credential)).unwrap();
+        assert_eq!(named.kind, "Tokenized URL");
         assert!(house.ask(&token, HOME, NOW.plus(90 * DAY - 1)).is_some());
         assert!(house.ask(&token, HOME, NOW.plus(90 * DAY)).is_none());
         let other = signed::generate(&house.keyring, Purpose::Url).0;

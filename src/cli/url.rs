@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::org::Whose;
 use super::{Context, state};
-use crate::access::tokenized_url;
+use crate::access::tokenized_url::{self, Wanted};
 use crate::clock::Time;
 use crate::config::Network;
 use crate::error::Result;
@@ -60,7 +60,7 @@ impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         match self.action {
             Action::Create { label, full, days, from, org } => {
-                create(context, (label, !full, from), days, org)
+                create(context, Wanted { label, read_only: !full, networks: from, days }, org)
             }
             Action::List { org } => show(context, &org),
             Action::Revoke { id, org } => end(context, id, org),
@@ -68,10 +68,10 @@ impl Args {
     }
 }
 
-fn create(context: &mut Context, what: (String, bool, Vec<Network>), days: u32, org: Whose) -> Result<()> {
-    let (store, now, read_only) = (context.open()?, context.clock.now(), what.1);
-    let keyring = context.keyring()?;
-    let make = move |tx: &TenantTx<'_>| tokenized_url::create(tx, &keyring, what, days, now);
+fn create(context: &mut Context, wanted: Wanted, org: Whose) -> Result<()> {
+    let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
+    let (read_only, days) = (wanted.read_only, wanted.days);
+    let make = move |tx: &TenantTx<'_>| tokenized_url::create(tx, &keyring, wanted, now);
     let (organisation, (id, token)) = org.write(&store, make)?;
     warn(context, &organisation);
     let (reach, endpoint) = if read_only { ("read-only", "mcp-readonly") } else { ("full", "mcp") };

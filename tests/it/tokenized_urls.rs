@@ -5,7 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaterimo::access::{api_key, tokenized_url};
+use chaterimo::access::api_key;
+use chaterimo::access::tokenized_url::{self, Wanted};
 use chaterimo::app::App;
 use chaterimo::clock::{Clock, DAY, MINUTE};
 use chaterimo::config::Network;
@@ -57,8 +58,8 @@ impl House {
         let from: Vec<Network> = from.iter().map(|text| Network::parse(text).unwrap()).collect();
         let keyring = Arc::clone(&self.app.keyring);
         self.write(move |tx, tenant| {
-            let what = ("test".to_owned(), read_only, from);
-            tokenized_url::create(&tx.tenant(tenant), &keyring, what, 90, NOW)
+            let wanted = Wanted { label: "test".to_owned(), read_only, networks: from, days: 90 };
+            tokenized_url::create(&tx.tenant(tenant), &keyring, wanted, NOW)
         })
         .1
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::access::{Grants, Sessions, Stale};
 use crate::clock::HOUR;
 use crate::error::Kind;
+use crate::store::call_log;
 use crate::store::oauth_grant::{self, NewGrant};
 use crate::store::oauth_token::NewToken;
 use crate::store::organisation::{self, Plan};
@@ -69,6 +70,8 @@ fn a_token_stands_for_what_was_allowed() {
     let token = house.token(oauth_token::Kind::Access, true);
     let found = house.ask(&token, NOW).unwrap();
     assert_eq!((found.tenant, found.credential.as_str()), (house.tenant, "grant:1"));
+    let named = house.store.read(|tx| call_log::credential(&tx.tenant(house.tenant), &found.credential));
+    assert_eq!(named.unwrap().kind, "App");
     assert_eq!(found.actor, "Claude for anna@example.com (app 1)");
     assert_eq!((found.audience, found.read_only, found.may_widen), (Some(Endpoint::Full), false, false));
     assert_eq!((found.expires_at, found.stale), (Some(NOW.plus(HOUR)), Some(Stale::App(1))));
