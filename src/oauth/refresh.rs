@@ -13,7 +13,7 @@ use crate::clock::{MINUTE, Time};
 use crate::error::Result;
 use crate::store::oauth_grant::{self, Family};
 use crate::store::oauth_token::{self, Kind, Token};
-use crate::store::{Durability, SystemTx};
+use crate::store::{Durability, SystemTx, TenantTx};
 
 /// How long after a rotation the token before may come again although its successor was used.
 const WINDOW: i64 = 2 * MINUTE;
@@ -67,28 +67,32 @@ impl Server {
                 Err(fault) => return Ok(Err(fault)),
             };
             let tenant = tx.tenant(token.tenant);
-            let generation = match judge(&family, &token, now) {
-                Verdict::Next => {
-                    oauth_grant::rotate(&tenant, family.id, now)?;
-                    family.generation + 1
-                }
-                Verdict::Sibling => {
-                    oauth_grant::add_sibling(&tenant, family.id)?;
-                    family.generation
-                }
-                Verdict::Refused => return Ok(Err(bad_token())),
-                Verdict::Revoked => {
-                    tracing::warn!(
-                        grant = family.id,
-                        "an old refresh token came again; its grant was revoked"
-                    );
-                    oauth_grant::revoke(&tenant, family.id, "reuse", now)?;
-                    return Ok(Err(bad_token()));
-                }
+            let Some(generation) = rotate(&tenant, &family, &token, now)? else {
+                return Ok(Err(bad_token()));
             };
             oauth_token::note_rotation(tx, &hash, now)?;
             minted.issue(&tenant, &family, generation, [write, token.write], now).map(Ok)
         })?
+    }
+}
+
+/// Counts what is made for `token`; its generation, or `None` when nothing is.
+fn rotate(tx: &TenantTx<'_>, family: &Family, token: &Token, now: Time) -> Result<Option<i64>> {
+    match judge(family, token, now) {
+        Verdict::Next => {
+            oauth_grant::rotate(tx, family.id, now)?;
+            Ok(Some(family.generation + 1))
+        }
+        Verdict::Sibling => {
+            oauth_grant::add_sibling(tx, family.id)?;
+            Ok(Some(family.generation))
+        }
+        Verdict::Refused => Ok(None),
+        Verdict::Revoked => {
+            tracing::warn!(grant = family.id, "an old refresh token came again; its grant was revoked");
+            oauth_grant::revoke(tx, family.id, "reuse", now)?;
+            Ok(None)
+        }
     }
 }
 
