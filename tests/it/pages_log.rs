@@ -263,7 +263,7 @@ fn an_export_holds_what_the_filter_lets_through() {
     assert!(lines[0].starts_with("id,at,credential,"));
     assert_eq!(
         lines[1],
-        format!("3,{NOW},key:1,claude-ai,1.0,http,full,list_chatbots,\"{{\"\"n\"\":3}}\",ok,1250,900")
+        format!("3,{NOW},key:1,test,,claude-ai,1.0,http,full,list_chatbots,\"{{\"\"n\"\":3}}\",ok,1250,900")
     );
     assert_eq!((lines.len(), lines[4]), (5, ""));
     let json = dashboard.page("/sessions/export.jsonl?outcome=refused");

@@ -1,5 +1,7 @@
 //! The log as a file: CSV (RFC 4180) for spreadsheets, JSON Lines for programs.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::io::Write as _;
 
 use bytes::Bytes;
@@ -14,15 +16,16 @@ use crate::error::{Error, Kind, Result};
 use crate::http::pages::format::Times;
 use crate::http::respond::{self, Answer, Payload, Refusal};
 use crate::http::visit::Visit;
-use crate::store::call_log::{self, Entry};
+use crate::store::call_log::{self, Credential, Entry};
 
 /// Calls of a file at most; the page says so.
 pub(super) const ROWS_MAX: usize = 100_000;
 /// Bytes of a file, whereupon it ends; the page says so.
 const BYTES_MAX: usize = 32 << 20;
 
-/// The columns of the CSV; they are the names in JSON, too.
-const COLUMNS: &str = "id,at,credential,client,client_version,transport,endpoint,tool,arguments,outcome,duration_us,day_remaining";
+/// The columns of the CSV; they are the names in JSON, too. `who` is the key's label or the app's name, `person` who
+/// allowed the app.
+const COLUMNS: &str = "id,at,credential,who,person,client,client_version,transport,endpoint,tool,arguments,outcome,duration_us,day_remaining";
 
 /// The calls that a search finds, as CSV.
 pub(in crate::http) fn csv(visit: &Visit<'_>) -> Result<Answer, Refusal> {
@@ -41,18 +44,23 @@ pub(in crate::http) fn jsonl(visit: &Visit<'_>) -> Result<Answer, Refusal> {
 fn collect(
     visit: &Visit<'_>,
     file: &mut Vec<u8>,
-    put: fn(&mut Vec<u8>, &Entry) -> Result<()>,
+    put: fn(&mut Vec<u8>, &Entry, &Credential) -> Result<()>,
 ) -> Result<(), Refusal> {
     let visitor = visit.member()?;
     let times = Times::new(&visitor.organisation.timezone, visit.asked.now());
     let asked = Asked::of(&visit.asked.query(), &times)?;
     let full = || Error::new(Kind::TooLarge, "full");
     let read = visit.asked.site.app.store.read(|tx| {
-        call_log::each(&tx.tenant(visitor.organisation.tenant), &asked.filter, ROWS_MAX, |call| {
+        let (tx, mut named) = (tx.tenant(visitor.organisation.tenant), HashMap::new());
+        call_log::each(&tx, &asked.filter, ROWS_MAX, |call| {
             if file.len() >= BYTES_MAX {
                 return Err(full());
             }
-            put(file, &call)
+            let who = match named.entry(call.credential.clone()) {
+                Slot::Occupied(known) => known.into_mut(),
+                Slot::Vacant(new) => new.insert(call_log::credential(&tx, &call.credential)?),
+            };
+            put(file, &call, who)
         })
     });
     match read {
@@ -70,11 +78,13 @@ fn attachment(file: Vec<u8>, kind: &'static str, disposition: &'static str) -> A
     answer
 }
 
-fn put_csv(file: &mut Vec<u8>, call: &Entry) -> Result<()> {
+fn put_csv(file: &mut Vec<u8>, call: &Entry, who: &Credential) -> Result<()> {
     let at = call.at.to_string();
     write!(file, "{},{at},", call.id).map_err(Error::internal)?;
     let texts = [
         &call.credential,
+        who.name.as_str(),
+        who.person.as_deref().unwrap_or_default(),
         &call.client,
         &call.client_version,
         &call.transport,
@@ -116,6 +126,8 @@ struct Line<'a> {
     id: i64,
     at: Time,
     credential: &'a str,
+    who: &'a str,
+    person: Option<&'a str>,
     client: &'a str,
     client_version: &'a str,
     transport: &'a str,
@@ -127,11 +139,13 @@ struct Line<'a> {
     day_remaining: Option<i64>,
 }
 
-fn put_json(file: &mut Vec<u8>, call: &Entry) -> Result<()> {
+fn put_json(file: &mut Vec<u8>, call: &Entry, who: &Credential) -> Result<()> {
     let line = Line {
         id: call.id,
         at: call.at,
         credential: &call.credential,
+        who: &who.name,
+        person: who.person.as_deref(),
         client: &call.client,
         client_version: &call.client_version,
         transport: &call.transport,
@@ -188,15 +202,22 @@ mod tests {
             day_remaining: None,
         };
         let (mut csv, mut json) = (Vec::new(), Vec::new());
-        put_csv(&mut csv, &call).unwrap();
-        put_json(&mut json, &call).unwrap();
+        let who = Credential {
+            id: "key:3".into(),
+            kind: "App",
+            name: "Claude, at work".into(),
+            person: Some("@anna".into()),
+            revoked: false,
+        };
+        put_csv(&mut csv, &call, &who).unwrap();
+        put_json(&mut json, &call, &who).unwrap();
         assert_eq!(
             String::from_utf8(csv).unwrap(),
-            "7,2026-11-22T08:00:00.25Z,key:3,'=cmd,1,http,full,get_ticket,\"{\"\"ticket_id\"\":5}\",ok,812,\r\n"
+            "7,2026-11-22T08:00:00.25Z,key:3,\"Claude, at work\",'@anna,'=cmd,1,http,full,get_ticket,\"{\"\"ticket_id\"\":5}\",ok,812,\r\n"
         );
         let line: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(line["arguments"]["ticket_id"], 5);
-        assert_eq!(line["client"], "=cmd");
+        assert_eq!((&line["client"], &line["person"]), (&"=cmd".into(), &"@anna".into()));
         let columns: Vec<&str> = COLUMNS.split(',').collect();
         assert_eq!(line.as_object().unwrap().keys().collect::<Vec<_>>(), columns);
     }
