@@ -120,12 +120,13 @@ impl Accounts {
     /// Signs a browser in: what came of it is the new cookie. The session of the cookie it had ends.
     ///
     /// # Errors
-    /// `Forbidden` when the password was right but the person is a member nowhere; `Unavailable`; those of the store.
+    /// `Forbidden` when the password was right but the person is a member nowhere, or only where it is suspended, which
+    /// nobody else learns; `Unavailable`; those of the store.
     pub fn sign_in(&self, attempt: Attempt<'_>, cookie: Option<&str>) -> Result<Tried<String>> {
         let old = cookie.and_then(|cookie| self.verified(cookie));
         self.guess(attempt)?.then(|account| {
             let memberships = self.store.read(|tx| user::memberships(tx, account.id))?;
-            let Some(first) = memberships.first() else { return Err(nowhere(&account.email)) };
+            let Some(first) = memberships.first() else { return Err(self.nowhere(&account)) };
             self.open(account, first.tenant, old)
         })
     }
@@ -275,6 +276,23 @@ impl Accounts {
         Ok(if opened { Outcome::Done(cookie) } else { Outcome::Wrong })
     }
 
+    /// Why there is nothing to show to a person who gave the right password.
+    fn nowhere(&self, account: &Account) -> Error {
+        let suspended = match self.store.read(|tx| user::suspended(tx, account.id)) {
+            Ok(names) => names,
+            Err(error) => return error,
+        };
+        let text = match suspended.as_slice() {
+            [] => format!(
+                "{} belongs to no organisation at the moment: ask an owner or an admin of yours for an invitation.",
+                account.email
+            ),
+            [name] => format!("{name} is suspended; its operator can resume it."),
+            names => format!("{} are suspended; their operator can resume them.", names.join(", ")),
+        };
+        Error::new(Kind::Forbidden, text)
+    }
+
     fn cookie(&self) -> (String, Hash) {
         signed::generate(&self.keyring, Purpose::Browser)
     }
@@ -315,13 +333,6 @@ fn look_up(tx: &SystemTx<'_>, hash: &Hash, now: Time) -> Result<Option<Found>> {
     let Some(session) = browser_session::find(tx, hash)?.filter(lives) else { return Ok(None) };
     let memberships = user::memberships(tx, session.user)?;
     Ok(Some((session, memberships)))
-}
-
-fn nowhere(email: &str) -> Error {
-    let text = format!(
-        "{email} belongs to no organisation at the moment: ask an owner or an admin of yours for an invitation."
-    );
-    Error::new(Kind::Forbidden, text)
 }
 
 #[cfg(test)]

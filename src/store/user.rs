@@ -283,6 +283,15 @@ pub fn memberships(tx: &SystemTx<'_>, user: i64) -> Result<Vec<Membership>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The names of the suspended organisations in which the person is a member, by slug.
+pub fn suspended(tx: &SystemTx<'_>, user: i64) -> Result<Vec<String>> {
+    let sql = "SELECT o.name FROM member m JOIN organisation o ON o.id = m.organisation \
+               WHERE m.user = ?1 AND m.accepted_at IS NOT NULL AND o.suspended_at IS NOT NULL ORDER BY o.slug";
+    let mut statement = tx.connection.prepare_cached(sql)?;
+    let rows = statement.query_map([user], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Sets the hash of a password that was chosen. Every browser of the person is signed out, every app of theirs is cut
 /// off, and links to choose a new password end.
 pub fn set_password(tx: &SystemTx<'_>, user: i64, password: &str, now: Time) -> Result<()> {
