@@ -10,6 +10,7 @@ mod form;
 mod limits;
 mod mcp;
 mod oauth;
+mod once;
 mod options;
 mod pages;
 mod request;
@@ -29,6 +30,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 
+use once::Once;
 use stream::Streams;
 
 use crate::access::accounts::Accounts;
@@ -54,6 +56,8 @@ pub struct Site {
     /// Told when it is to stop.
     pub stop: Stop,
     wrong_tokens: WrongTokens,
+    /// Forms that work once.
+    once: Once,
     streams: Streams,
     /// Turns for tool calls.
     calls: Semaphore,
@@ -76,7 +80,18 @@ impl Site {
             Arc::clone(&options.documents),
         );
         let accounts = Accounts::new(Arc::clone(&app.store), Arc::clone(&app.keyring), app.clock.clone());
-        Site { app, options, oauth, accounts, stop, wrong_tokens, streams, calls, waiting }
+        Site {
+            app,
+            options,
+            oauth,
+            accounts,
+            stop,
+            wrong_tokens,
+            once: Once::default(),
+            streams,
+            calls,
+            waiting,
+        }
     }
 
     /// Whether browsers reach the server over TLS.

@@ -126,8 +126,7 @@ impl<'s> Browser<'s> {
     pub fn submit_to(&mut self, path: &str, target: &str, fields: &[(&str, &str)]) -> Reply {
         let page = self.get(path);
         assert_eq!(page.status, 200, "{path}: {}", page.body);
-        let csrf = csrf(&page).to_owned();
-        self.post(target, &[fields, &[("csrf", &csrf)]].concat())
+        self.post(target, &filled(&page, fields))
     }
 
     pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
@@ -153,6 +152,13 @@ impl<'s> Browser<'s> {
     fn is_signed_in(&mut self) -> bool {
         self.get("/account").status == 200
     }
+}
+
+/// A form of the page with `fields` filled in, to be sent as often as one likes.
+pub fn filled<'f>(page: &'f Reply, fields: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
+    let once = page.body.split_once("name=\"once\" value=\"");
+    let once = once.and_then(|(_, rest)| Some(("once", rest.split_once('"')?.0)));
+    fields.iter().copied().chain([("csrf", csrf(page))]).chain(once).collect()
 }
 
 /// What a form of the page carries.
@@ -326,8 +332,13 @@ fn who_is_removed_or_suspended_is_out_at_once() {
     };
     suspend(Some(NOW));
     assert!(!owner.is_signed_in());
-    let reply = house.browser().submit("/login", &[("email", "owner@example.com"), ("password", SECRET)]);
-    assert!(reply.status == 403 && reply.body.contains("belongs to no organisation"), "{reply:?}");
+    let check = |email: &str, password: &str, expected: &str| {
+        let reply = house.browser().submit("/login", &[("email", email), ("password", password)]);
+        assert!(reply.status == 403 && reply.body.contains(expected), "{reply:?}");
+        assert_eq!(reply.body.contains("suspended"), expected.contains("suspended"), "{reply:?}");
+    };
+    check("owner@example.com", SECRET, "acme is suspended; its operator can resume it.");
+    check("owner@example.com", "not the secret", "The address or the password is wrong.");
     suspend(None);
     assert!(owner.is_signed_in());
 }

@@ -185,9 +185,10 @@ impl Scene {
         let csrf = between(&page, "name=\"csrf\" value=\"", "\"").to_owned();
         let mut form = form.to_vec();
         form.push(("csrf", &csrf));
-        let request =
-            page.split_once("name=\"request\" value=\"").map(|(_, rest)| rest.split('"').next().unwrap());
-        form.extend(request.map(|request| ("request", request)));
+        for name in ["request", "once"] {
+            let value = page.split_once(&format!("name=\"{name}\" value=\""));
+            form.extend(value.map(|(_, rest)| (name, rest.split('"').next().unwrap())));
+        }
         let body = encoded(&form);
         self.browse(&post(target, FORM, &body), given)
     }

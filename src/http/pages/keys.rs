@@ -10,8 +10,8 @@ use crate::access::roles::Action;
 use crate::error::{Error, Kind};
 use crate::http::respond::{self, Answer, Refusal};
 use crate::http::visit::Visit;
-use crate::store::Durability;
 use crate::store::api_key::{self as keys, ApiKey};
+use crate::store::{Durability, SystemTx};
 
 #[derive(Template)]
 #[template(path = "keys.html")]
@@ -23,6 +23,8 @@ struct List<'a> {
     may_manage: bool,
     /// Whether the password was given recently enough to make one.
     is_recent: bool,
+    /// What makes the form work once.
+    once: String,
     /// What was just done.
     done: &'static str,
     /// Why the form was refused.
@@ -51,6 +53,7 @@ fn page(visit: &Visit<'_>, done: &'static str, wrong: &str, label: &str) -> Resu
         keys,
         may_manage: visitor.may(Action::ManageKeys),
         is_recent: visitor.is_fresh(visit.asked.now()),
+        once: visit.asked.site.once.value(),
         done,
         wrong,
         label,
@@ -69,20 +72,25 @@ struct Made<'a> {
 }
 
 /// Makes a key of `label` and `reach` (`full` or `readonly`). It stands on the page that answers and nowhere else:
-/// there is no redirect, and nothing keeps the page.
+/// there is no redirect, and nothing keeps the page. Reloading it makes no second one.
 pub(in crate::http) fn create(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let tenant = visit.recently(Action::ManageKeys)?.organisation.tenant;
     let label = visit.form.text("label").unwrap_or_default();
     // Only the word itself makes a key that changes things.
     let read_only = visit.form.get("reach") != Some("full");
     let (owned, now, site) = (label.to_owned(), visit.asked.now(), visit.asked.site);
-    let made = site
-        .app
-        .store
-        .write(Durability::Disk, move |tx| api_key::create(&tx.tenant(tenant), &owned, read_only, now));
+    let made = site.once.with(visit.form.get("once").unwrap_or_default(), || {
+        let create = move |tx: &SystemTx<'_>| api_key::create(&tx.tenant(tenant), &owned, read_only, now);
+        site.app.store.write(Durability::Disk, create)
+    });
     let (_, key) = match made {
         Ok(made) => made,
-        Err(Error { kind: Kind::Invalid, public, .. }) => return refused(visit, &public, label),
+        Err(Error { kind: Kind::Invalid, public, .. }) => {
+            return refused(visit, StatusCode::BAD_REQUEST, &public, label);
+        }
+        Err(Error { kind: Kind::Conflict, public, .. }) => {
+            return refused(visit, StatusCode::CONFLICT, &public, "");
+        }
         Err(error) => return Err(error.into()),
     };
     let path = if read_only { "mcp-readonly" } else { "mcp" };
@@ -91,8 +99,8 @@ pub(in crate::http) fn create(visit: &Visit<'_>) -> Result<Answer, Refusal> {
 }
 
 /// The list again, with what is wrong about the form.
-fn refused(visit: &Visit<'_>, wrong: &str, label: &str) -> Result<Answer, Refusal> {
-    Ok(respond::with_status(page(visit, "", wrong, label)?, StatusCode::BAD_REQUEST))
+fn refused(visit: &Visit<'_>, status: StatusCode, wrong: &str, label: &str) -> Result<Answer, Refusal> {
+    Ok(respond::with_status(page(visit, "", wrong, label)?, status))
 }
 
 /// Revokes a key.

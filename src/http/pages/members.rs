@@ -21,6 +21,8 @@ struct Page<'a> {
     members: Vec<Member>,
     /// Whether the password was given recently enough to hand out links and roles.
     is_fresh: bool,
+    /// What makes a form that hands out a link work once.
+    once: String,
     /// What was just done.
     done: &'static str,
     /// Why a form was refused.
@@ -73,6 +75,7 @@ fn page(visit: &Visit<'_>, done: &'static str, wrong: &str) -> Result<Answer, Re
         times: Times::new(&visitor.organisation.timezone, visit.asked.now()),
         members: visit.asked.site.accounts.members(visitor)?,
         is_fresh: visitor.is_fresh(visit.asked.now()),
+        once: visit.asked.site.once.value(),
         done,
         wrong,
         email: visit.form.text("email").unwrap_or_default(),
@@ -87,9 +90,9 @@ pub(in crate::http) fn act(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         visit.recently(Action::ManageMembers)?;
     }
     let done = match action {
-        "invite" => invite(visit),
+        "invite" => once(visit, || invite(visit)),
         "role" => set_role(visit),
-        "reset" => reset(visit),
+        "reset" => once(visit, || reset(visit)),
         "remove" => remove(visit),
         _ => return Err(unknown_form().into()),
     };
@@ -105,6 +108,11 @@ pub(in crate::http) fn act(visit: &Visit<'_>) -> Result<Answer, Refusal> {
 
 /// What a form did: what to answer, or why it was refused.
 type Done = Result<Result<Answer, Refusal>>;
+
+/// Makes a link, unless this very form did already: a new one would end the one that was copied.
+fn once(visit: &Visit<'_>, job: impl FnOnce() -> Done) -> Done {
+    visit.asked.site.once.with(visit.form.get("once").unwrap_or_default(), job)
+}
 
 /// The link stands on the page that answers and nowhere else: there is no redirect, and nothing keeps the page.
 fn invite(visit: &Visit<'_>) -> Done {

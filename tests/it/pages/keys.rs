@@ -4,6 +4,7 @@ use chaterimo::clock::MINUTE;
 use serde_json::json;
 
 use super::{HOSTILE, house, mcp, same};
+use crate::accounts::filled;
 use crate::support::Reply;
 
 /// The key that a page shows.
@@ -34,6 +35,37 @@ fn a_key_is_shown_once_works_and_ends() {
         &olivia.submit_to("/keys", "/keys/1/revoke", &[]),
         &olivia.submit_to("/keys", "/keys/99/revoke", &[]),
     );
+}
+
+#[test]
+fn a_form_sent_twice_makes_one_key() {
+    let house = house();
+    let mut olivia = house.signed_in("olivia@example.com");
+    let page = olivia.get("/keys");
+    let form = filled(&page, &[("label", "x")]);
+    let mut send = || olivia.post("/keys", &form);
+    assert_eq!(send().status, 200);
+    let again = send();
+    assert!(again.status == 409 && again.body.contains("This form was sent already"), "{again:?}");
+    assert_eq!(again.body.matches("/revoke\"").count(), 1, "{}", again.body);
+}
+
+#[test]
+fn a_form_sent_twice_leaves_the_link_that_was_copied() {
+    let house = house();
+    let mut olivia = house.signed_in("olivia@example.com");
+    let invite = [("action", "invite"), ("email", "new@example.com"), ("role", "analyst")];
+    let reset = [("action", "reset"), ("user", "2")];
+    for (fields, path) in [(&invite[..], "/invitation/"), (&reset, "/reset/")] {
+        let page = olivia.get("/members");
+        let form = filled(&page, fields);
+        let made = olivia.post("/members", &form);
+        let (_, rest) = made.body.split_once(path).unwrap_or_else(|| panic!("{made:?}"));
+        let link = format!("{path}{}", rest.split('<').next().unwrap());
+        let again = olivia.post("/members", &form);
+        assert!(again.status == 409 && again.body.contains("This form was sent already"), "{again:?}");
+        assert_eq!(house.browser().get(&link).status, 200, "{link}");
+    }
 }
 
 #[test]
