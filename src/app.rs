@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use crate::access::{self, Endpoint, Grant, Grants, Reach, Signals, Stale};
 use crate::clock::{self, Clock, Time, random};
 use crate::error::{Error, Result};
-use crate::keyring::Keyring;
+use crate::keyring::{ENDS, KEYRING_FILE, Keyring};
 use crate::protocol::rpc::INVALID_REQUEST;
 use crate::protocol::{self, Call, Engine, Outcome, Output, Response, ToolDef, View};
 use crate::store::quota::{self, Balance, Exhausted};
-use crate::store::{Durability, Store, SystemTx, call_log};
+use crate::store::{Durability, Store, SystemTx, call_log, organisation};
 use crate::tools::{self, Cx, Effect, Entry, Refusal};
 use crate::training::Worker;
 
@@ -82,7 +82,7 @@ impl App {
     /// `Config` when the folder, the database or the keyring cannot be used.
     pub fn open(folder: &Path, clock: Clock, read_only: bool, extra_models: Vec<String>) -> Result<App> {
         let store = Arc::new(Store::open(folder)?);
-        let keyring = Arc::new(Keyring::open(folder, clock.now())?);
+        let keyring = Arc::new(open_keyring(&store, folder, clock.now())?);
         let engine = Engine::new(words::SERVER, definitions());
         Ok(App {
             store,
@@ -367,6 +367,25 @@ impl Ended {
         let refusal = words::quota_exceeded(&balance, exhausted, now);
         Ended { result: Err(refusal), balance: Some(balance), exhausted: Some(exhausted) }
     }
+}
+
+/// The keyring of `folder`, made when there is none. That one was there before is clear where `store` holds
+/// organisations, for it is made before the first of them: then the log says what has ended, and how to have it again.
+///
+/// # Errors
+/// Those of [`Keyring::open`] and of the store.
+pub fn open_keyring(store: &Store, folder: &Path, now: Time) -> Result<Keyring> {
+    let lost = Keyring::is_missing(folder) && !store.read(organisation::list)?.is_empty();
+    let keyring = Keyring::open(folder, now)?;
+    if lost {
+        let file = folder.join(KEYRING_FILE);
+        tracing::error!(
+            "the keyring {} was lost and a new one is made: {ENDS} have ended (API keys hold). Put its copy back into its \
+             place to have them again",
+            file.display()
+        );
+    }
+    Ok(keyring)
 }
 
 /// Writes the call's row, with what the quota came to, and the last use of the key when that is due.

@@ -20,6 +20,9 @@ use crate::error::{Error, Kind, Result};
 
 /// The keyring's name in the data folder.
 pub const KEYRING_FILE: &str = "keyring.json";
+/// What ends with the keyring: all that is signed. API keys and passwords are not.
+pub const ENDS: &str =
+    "sign-ins, connected apps, invitations and reset links, tokenized URLs and legacy sessions";
 /// Bytes of a key.
 const KEY_BYTES: usize = 32;
 /// Keys of a keyring at most.
@@ -87,6 +90,11 @@ pub struct Listed {
 }
 
 impl Keyring {
+    /// Whether `folder` has none.
+    pub fn is_missing(folder: &Path) -> bool {
+        !folder.join(KEYRING_FILE).exists()
+    }
+
     /// Reads the keyring in `folder`, making one (0600) with a fresh key when there is none.
     ///
     /// # Errors

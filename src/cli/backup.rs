@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::{Context, organisations};
 use crate::error::{Error, Kind, Result};
-use crate::keyring::KEYRING_FILE;
+use crate::keyring::{ENDS, KEYRING_FILE};
 use crate::store::backup;
 
 /// `chaterimo backup FILE`
@@ -13,7 +13,7 @@ use crate::store::backup;
 pub struct Args {
     /// The file to write; it must not exist
     file: PathBuf,
-    /// Write the keyring to FILE.keyring as well: with it, whoever has the backup can forge sessions and cursors
+    /// Write the keyring to FILE.keyring as well: with it, whoever has the backup can forge sign-ins and tokens
     #[arg(long)]
     with_keyring: bool,
 }
@@ -36,16 +36,18 @@ impl Args {
             copy_keyring(&own, &keyring)?;
         }
         context.out.line(format!(
-            "Saved {} organisations, {} bytes, to {}.",
-            summary.organisations,
+            "Saved {}, {} bytes, to {}.",
+            organisations(summary.organisations),
             summary.bytes,
             self.file.display()
         ))?;
         let kept = if self.with_keyring {
             format!("The keyring is in {}: keep it apart and secret.", keyring.display())
         } else {
-            "The keyring is not in it: restored elsewhere, API keys hold, but clients open new sessions."
-                .to_owned()
+            format!(
+                "The keyring is not in it: restored where {KEYRING_FILE} is not, API keys hold, but {ENDS} end. Keep a \
+                 copy of it apart, or use --with-keyring."
+            )
         };
         context.out.line(kept)
     }

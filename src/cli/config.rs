@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::doctor::documents;
 use super::{Context, flags};
 use crate::config::Reach;
 use crate::error::Result;
@@ -43,6 +44,7 @@ impl Args {
             out.line(format!("\n{variable} is set, but is no setting."))?;
         }
         config.check_serving(false)?;
+        documents(config)?;
         out.line("\nThe settings are in order.")
     }
 }

@@ -1,15 +1,17 @@
 //! `chaterimo doctor`: looks at everything a server needs, and says what to do about what is wrong.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::Path;
 
-use super::{Context, flags};
+use super::{Context, flags, organisations};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::http;
-use crate::keyring::{KEYRING_FILE, Keyring};
-use crate::store::{DATABASE_FILE, Store, organisation};
+use crate::keyring::{ENDS, KEYRING_FILE, Keyring};
+use crate::oauth;
+use crate::store::{self, DATABASE_FILE, Store, organisation};
 
 /// `chaterimo doctor`
 #[derive(clap::Args)]
@@ -25,12 +27,13 @@ impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         let Context { config, out, clock } = context;
         let folder = &config.data_dir;
-        let checks: [(&str, Finding); 6] = [
+        let checks: [(&str, Finding); 7] = [
             ("settings", settings(config)),
             ("data folder", data_folder(folder)),
             ("keyring", keyring(folder, clock.now())),
             ("database", database(folder)),
             ("certificate", certificate(config)),
+            ("known apps", documents(config)),
             ("address", address(config)),
         ];
         let wrong = checks.iter().filter(|(_, finding)| finding.is_err()).count();
@@ -84,8 +87,19 @@ fn data_folder(folder: &Path) -> Finding {
 }
 
 fn keyring(folder: &Path, now: crate::clock::Time) -> Finding {
-    if !folder.join(KEYRING_FILE).exists() {
-        return Ok("not there yet; the first start makes it".to_owned());
+    if Keyring::is_missing(folder) {
+        let database = folder.join(DATABASE_FILE).exists();
+        // A database that cannot be read is its own finding.
+        let all = || Store::open(folder)?.read(organisation::list);
+        let held = database && all().is_ok_and(|all| !all.is_empty());
+        return match held {
+            false => Ok("not there yet; the first start makes it".to_owned()),
+            true => Err(Error::config(format!(
+                "{KEYRING_FILE} is lost, and with it {ENDS} (API keys hold): put its copy back into {}. The next start \
+                 makes another, with which people sign in and connect their apps anew.",
+                folder.display()
+            ))),
+        };
     }
     Keyring::open(folder, now).map(|_| "sound, and readable by its owner alone".to_owned())
 }
@@ -101,8 +115,8 @@ fn database(folder: &Path) -> Finding {
             format!("Damaged ({}): stop the server and run `chaterimo restore`.", fault.replace('\n', " ")),
         ));
     }
-    let organisations = store.read(organisation::list)?.len();
-    Ok(format!("sound; {organisations} organisations; SQLite {}", crate::store::sqlite_version()))
+    let count = store.read(organisation::list)?.len() as i64;
+    Ok(format!("sound; {}; SQLite {}", organisations(count), crate::store::sqlite_version()))
 }
 
 fn certificate(config: &Config) -> Finding {
@@ -114,11 +128,26 @@ fn certificate(config: &Config) -> Finding {
     }
 }
 
+/// Whether the operator's client documents, and the authority they are fetched with, can be read, as `serve` does.
+pub(super) fn documents(config: &Config) -> Finding {
+    let origin = config.public_origin(config.listen);
+    oauth::Documents::open(&oauth::document::Options::new(config), &origin)?;
+    Ok(config.client_documents_dir.as_ref().map_or_else(
+        || "those that come with the program".to_owned(),
+        |folder| format!("those that come with the program, and the documents in {}", folder.display()),
+    ))
+}
+
 fn address(config: &Config) -> Finding {
     let listen = config.listen;
-    TcpListener::bind(listen).map(|_| format!("{listen} is free")).map_err(|e| {
-        Error::config(format!(
-            "{listen} cannot be listened on ({e}): a server runs there already, or set listen."
-        ))
-    })
+    match TcpListener::bind(listen) {
+        Ok(_) => Ok(format!("{listen} is free")),
+        Err(e) if e.kind() == ErrorKind::AddrInUse && store::is_served(&config.data_dir) => {
+            Ok(format!("{listen} is taken; a server of this folder runs and answers there"))
+        }
+        Err(e) => Err(Error::config(format!(
+            "{listen} cannot be listened on ({e}): another program has it, or it is not this machine's. Stop that, or \
+             set listen."
+        ))),
+    }
 }

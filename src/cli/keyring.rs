@@ -6,6 +6,7 @@ use clap::Subcommand;
 use super::Context;
 use crate::error::Result;
 use crate::keyring::Keyring;
+use crate::store::DATABASE_FILE;
 
 /// `chaterimo keyring …`
 #[derive(clap::Args)]
@@ -31,7 +32,12 @@ impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         let folder = &context.config.data_dir;
         match self.action {
-            Action::Rotate => context.out.line(Keyring::rotate(folder, context.clock.now())?),
+            Action::Rotate => {
+                if folder.join(DATABASE_FILE).exists() {
+                    context.keyring(&context.open()?)?;
+                }
+                context.out.line(Keyring::rotate(folder, context.clock.now())?)
+            }
             Action::List => {
                 let rows = Keyring::list(folder)?.into_iter().map(|key| {
                     let use_ = if key.signs { "signs" } else { "verifies" };

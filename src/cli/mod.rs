@@ -29,6 +29,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::app;
 use crate::clock::{Clock, Time};
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
@@ -64,9 +65,10 @@ impl Context {
         Store::open(folder)
     }
 
-    /// The keyring of the data folder, made if it is not there.
-    fn keyring(&self) -> Result<Keyring> {
-        Keyring::open(&self.config.data_dir, self.clock.now())
+    /// The keyring beside `store`, the database of the data folder; made if it is not there, and then with a complaint
+    /// where one was lost.
+    fn keyring(&self, store: &Store) -> Result<Keyring> {
+        app::open_keyring(store, &self.config.data_dir, self.clock.now())
     }
 
     /// The URL that people use for `path`, by public_url or else by listen.
@@ -74,10 +76,17 @@ impl Context {
         format!("{}{path}", self.config.public_origin(self.config.listen))
     }
 
-    /// The database of the data folder, made if it is not there.
+    /// The database of the data folder, made with its keyring if it is not there.
     fn open_or_make(&self) -> Result<Store> {
-        Store::open(&self.config.data_dir)
+        let store = Store::open(&self.config.data_dir)?;
+        self.keyring(&store)?;
+        Ok(store)
     }
+}
+
+/// How many organisations there are, in words.
+fn organisations(count: i64) -> String {
+    format!("{count} {}", if count == 1 { "organisation" } else { "organisations" })
 }
 
 /// How a thing stands that may have ended: `active`, or `word` and since when.

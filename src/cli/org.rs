@@ -145,7 +145,7 @@ fn create(
              others will reach.",
         );
     }
-    let owner = owner.map(|email| context.keyring().map(|keyring| (email, keyring))).transpose()?;
+    let owner = owner.map(|email| context.keyring(&store).map(|keyring| (email, keyring))).transpose()?;
     let (made, link) = store.write(Durability::Disk, move |tx| {
         let made = organisation::create(tx, &slug, &name, plan, now)?;
         let here = tx.tenant(made.tenant);

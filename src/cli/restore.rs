@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Context;
 use super::backup::{copy_keyring, keyring_beside};
+use super::{Context, organisations};
 use crate::error::{Error, Result};
-use crate::keyring::{KEYRING_FILE, Keyring};
+use crate::keyring::KEYRING_FILE;
 use crate::store::{Store, backup};
 
 /// `chaterimo restore FILE`
@@ -28,10 +28,9 @@ impl Args {
             replace_keyring(&keyring, &folder, moved.as_deref())?;
         }
         // Brings the schema up to date and makes a keyring where there is none, so that a fault shows now.
-        Store::open(&folder)?;
-        Keyring::open(&folder, now)?;
+        context.keyring(&Store::open(&folder)?)?;
         let place = folder.display();
-        context.out.line(format!("Restored {} organisations to {place}.", summary.organisations))?;
+        context.out.line(format!("Restored {} to {place}.", organisations(summary.organisations)))?;
         match moved {
             Some(old) => context.out.line(format!("What was there is now {}.", old.display())),
             None => Ok(()),

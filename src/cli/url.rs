@@ -69,7 +69,8 @@ impl Args {
 }
 
 fn create(context: &mut Context, wanted: Wanted, org: Whose) -> Result<()> {
-    let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
+    let (store, now) = (context.open()?, context.clock.now());
+    let keyring = context.keyring(&store)?;
     let (read_only, days) = (wanted.read_only, wanted.days);
     let make = move |tx: &TenantTx<'_>| tokenized_url::create(tx, &keyring, wanted, now);
     let (organisation, (id, token)) = org.write(&store, make)?;

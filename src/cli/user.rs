@@ -77,7 +77,8 @@ impl Args {
 }
 
 fn add(context: &mut Context, email: String, name: Option<String>, role: Role, org: Whose) -> Result<()> {
-    let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
+    let (store, now) = (context.open()?, context.clock.now());
+    let keyring = context.keyring(&store)?;
     let invite = move |tx: &TenantTx<'_>| add_to(tx, &keyring, &email, name.as_deref(), role, now);
     let (organisation, (member, link)) = org.write(&store, invite)?;
     let (email, role, slug) = (member.email, member.role.as_str(), organisation.slug);
@@ -109,7 +110,8 @@ pub(super) fn add_to(
 }
 
 fn invite(context: &mut Context, email: String, org: Whose) -> Result<()> {
-    let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
+    let (store, now) = (context.open()?, context.clock.now());
+    let keyring = context.keyring(&store)?;
     let (_, link) = org.write(&store, move |tx| {
         let member = user::named(tx, &email)?;
         if member.accepted_at.is_some() {
@@ -128,7 +130,8 @@ fn invite(context: &mut Context, email: String, org: Whose) -> Result<()> {
 }
 
 fn reset_password(context: &mut Context, email: String) -> Result<()> {
-    let (store, keyring, now) = (context.open()?, context.keyring()?, context.clock.now());
+    let (store, now) = (context.open()?, context.clock.now());
+    let keyring = context.keyring(&store)?;
     let link = store.write(Durability::Disk, move |tx| {
         let person = user::find(tx, &email)?.ok_or_else(|| {
             Error::not_found(format!("There is nobody {email:?}; `chaterimo user list` shows who is."))

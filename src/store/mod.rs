@@ -55,7 +55,7 @@ use rusqlite::{CachedStatement, Connection, Row};
 
 use crate::error::Result;
 
-pub use sqlite::{DATABASE_FILE, RunningMark};
+pub use sqlite::{DATABASE_FILE, RunningMark, is_served};
 pub use transcript::Words;
 pub use writer::Durability;
 

@@ -1,6 +1,6 @@
 //! Connections, pragmas, migrations, and what SQLite's errors mean to whoever asked.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -231,6 +231,12 @@ impl RunningMark {
             Error::config(format!("The data folder {} cannot be written to: {cause}.", folder.display()))
         })
     }
+}
+
+/// Whether a running server holds the mark of `folder`.
+pub fn is_served(folder: &Path) -> bool {
+    let mark = File::open(folder.join(RUNNING_FILE));
+    mark.is_ok_and(|mark| matches!(mark.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 impl Drop for RunningMark {

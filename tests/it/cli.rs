@@ -266,9 +266,10 @@ fn one_command_sets_up_the_first_owner() {
 fn a_backup_comes_back_with_its_keyring() {
     let home = home_with_acme();
     let (data, other, file) = (home.path(".local/share/chaterimo"), home.path("other"), home.path("copy.db"));
-    home.refused(&format!("backup {file} --with-keyring"), 1, "There is no keyring in");
-    home.done(&format!("backup {file}"));
-    home.done(&format!("restore --data-dir {other} {file}"));
+    assert!(home.done(&format!("backup {file}")).contains("connected apps, invitations and reset links"));
+    let ran = home.run(&format!("restore --data-dir {other} {file}"));
+    assert!(ran.code == 0 && ran.err.contains("keyring.json was lost"), "{}", ran.err);
+    assert_eq!(ran.out, format!("Restored 1 organisation to {other}.\n"));
     assert_eq!(row(&home.done(&format!("org list --data-dir {other}")), "acme")[2], "trial");
     home.refused(&format!("backup {file}"), 1, "exists");
     home.refused(&format!("restore {file}"), 1, "--force");
@@ -300,12 +301,23 @@ fn the_doctor_names_what_is_wrong_and_the_remedy() {
     std::fs::set_permissions(format!("{data}/keyring.json"), PermissionsExt::from_mode(0o644)).unwrap();
     doctor("chmod 600");
     std::fs::remove_file(format!("{data}/keyring.json")).unwrap();
+    doctor("WRONG  keyring      keyring.json is lost, and with it sign-ins, connected apps");
+    home.refused(&format!("backup {} --with-keyring", home.path("copy.db")), 1, "There is no keyring in");
+    let ran = home.run("user add ben@example.com");
+    assert!(ran.code == 0 && ran.err.contains("keyring.json was lost"), "{}", ran.err);
+    doctor("All is well.");
+    std::fs::create_dir(home.path("apps")).unwrap();
+    std::fs::write(home.path("apps/own.json"), "{}").unwrap();
+    let apps = format!("--client-documents-dir {}", home.path("apps"));
+    home.refused(&format!("config check {apps}"), 2, "own.json");
+    let ran = home.run(&format!("doctor --listen 127.0.0.1:0 {apps}"));
+    assert!(ran.code == 1 && ran.out.contains("own.json"), "{}", ran.out);
     std::fs::set_permissions(&data, PermissionsExt::from_mode(0o755)).unwrap();
     doctor("chmod 700");
     std::fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let ran = home.run(&format!("doctor --listen {}", taken.local_addr().unwrap()));
-    assert!(ran.code == 1 && ran.out.contains("a server runs there already"), "{}", ran.out);
+    assert!(ran.code == 1 && ran.out.contains("another program has it"), "{}", ran.out);
     std::fs::write(format!("{data}/chaterimo.db"), "This was a database once. ".repeat(400)).unwrap();
     doctor("WRONG  database");
 }
@@ -374,6 +386,8 @@ fn a_server_says_where_it_is_answers_and_stops_cleanly() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("serverInfo"), "{answer}");
     assert!(post(&url, "cha_wrong", hello).starts_with("HTTP/1.1 401"));
     assert!(is_marked(&mark));
+    let listen = url.strip_prefix("http://").unwrap().strip_suffix("/mcp/").unwrap();
+    assert!(home.done(&format!("doctor --listen {listen}")).contains("a server of this folder runs"));
     let copy = home.path("copy.db");
     home.done(&format!("backup {copy}"));
     home.refused(&format!("restore --force {copy}"), 1, "in use");
