@@ -88,7 +88,7 @@ impl Record {
     /// What is wrong with it, naming the member; and its kind, if that much can be told.
     pub fn parse(json: &str) -> Result<Record, (Option<&'static str>, String)> {
         let value = serde_json::from_str(json);
-        Record::of(value.map_err(|e| (None, format!("it is no JSON: {}", of_one_line(&e.to_string()))))?)
+        Record::of(value.map_err(|e| (None, format!("it is no JSON: {}", in_words(&e))))?)
     }
 
     fn of(value: Value) -> Result<Record, (Option<&'static str>, String)> {
@@ -129,9 +129,14 @@ fn read<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, String> {
     })
 }
 
-/// What serde_json says of a text that is one line itself: there is but the column to tell.
-fn of_one_line(reason: &str) -> String {
-    reason.replace(" at line 1 column ", " at column ")
+/// What serde_json found wrong with a text that is one line itself: there is but the column to tell.
+fn in_words(error: &serde_json::Error) -> String {
+    let (reason, column) = (error.to_string(), error.column());
+    match reason.split(" at line ").next().unwrap_or_default() {
+        _ if error.is_eof() => format!("it ends too early, after column {column}"),
+        "expected ident" | "expected value" => format!("what stands at column {column} is no value of JSON"),
+        other => format!("{other} at column {column}"),
+    }
 }
 
 fn short(text: &str) -> String {
@@ -187,7 +192,8 @@ mod tests {
             Some("chatbot"),
             "settings.temperature: invalid type: string \"hot\", expected f64",
         );
-        check(r#"{"type": "chatbot", "#, None, "it is no JSON: EOF while parsing a value at column 20");
+        check(r#"{"type": "chatbot", "#, None, "it is no JSON: it ends too early, after column 20");
+        check("nope", None, "it is no JSON: what stands at column 2 is no value of JSON");
         check("[]", None, "it is no JSON object");
     }
 }

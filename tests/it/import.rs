@@ -154,7 +154,7 @@ fn a_bad_row_is_named_by_line_and_reason() {
     let said = [
         (3, "it is not UTF-8 (after 63 bytes): save the file as UTF-8"),
         (4, "type: came \"chatter\"; wanted one of chatbot, sales_rule, "),
-        (5, "it is no JSON: expected ident at column 2"),
+        (5, "it is no JSON: what stands at column 2 is no value of JSON"),
         (6, "setings: unknown field `setings`, expected one of `external_id`"),
         (7, "external_id: it is missing"),
         (8, "it is no JSON: control character"),
