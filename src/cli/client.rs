@@ -89,9 +89,9 @@ fn add(
     };
     let id = row.id.clone();
     context.open()?.write(Durability::Disk, move |tx| oauth_client::create(tx, &row))?;
+    let Some(secret) = secret else { return context.out.line(id) };
+    context.out.note("The client_id, and below it the client secret, which is shown this once:");
     context.out.line(id)?;
-    let Some(secret) = secret else { return Ok(()) };
-    context.out.note("The client_id and the client secret, which is shown this once:");
     context.out.line(secret)
 }
 
@@ -101,7 +101,9 @@ fn check(name: &str, redirect_uris: &[String], id: Option<&str>) -> Result<()> {
         return Err(Error::invalid("An app's name has 1 to 128 characters."));
     }
     for uri in redirect_uris {
-        redirect::check(uri).map_err(|why| Error::invalid(format!("The redirect URI {uri:?} {why}.")))?;
+        let wrong =
+            |why| Error::invalid(format!("The redirect URI {uri:?} {why}. Wanted is {}.", redirect::WANTED));
+        redirect::check(uri).map_err(wrong)?;
     }
     let fits = |id: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);

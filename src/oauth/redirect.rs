@@ -12,6 +12,10 @@ const EDITORS: [&str; 3] = ["cursor", "vscode", "vscode-insiders"];
 /// The hosts of this machine, as apps write them (RFC 8252, section 7.3; `localhost` because Claude Code sends it).
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
+/// What [`check`] takes, in words.
+pub const WANTED: &str = "https://host/path, http://localhost/path (for an app on the person's own machine), or the \
+                          app's own scheme, such as com.example.app:/path";
+
 /// Whether `uri` may be registered: `https` to any host, `http` to this machine alone, or a scheme of the app's own,
 /// which has a dot (OAuth 2.1, section 8.4.3) or is an editor's. No fragment, user, wildcard or dot segment.
 ///

@@ -131,7 +131,8 @@ fn redirects(object: &Map<String, Value>) -> Result<Vec<String>, Fault> {
         return Err(wrong(format!("redirect_uris must have 1 to {MAX_REDIRECTS} items.")));
     }
     for (place, uri) in uris.iter().enumerate() {
-        redirect::check(uri).map_err(|why| wrong(format!("redirect_uris[{place}] {why}.")))?;
+        redirect::check(uri)
+            .map_err(|why| wrong(format!("redirect_uris[{place}] {why}. Wanted is {}.", redirect::WANTED)))?;
     }
     Ok(uris)
 }

@@ -156,6 +156,7 @@ fn the_operator_enters_apps() {
     assert!(ran.err.contains("shown this once"), "{}", ran.err);
     let (own, secret) = ran.out.trim().split_once('\n').unwrap();
     assert_eq!((own, secret.len()), ("robot-1", 43));
+    home.refused("client add Odd --redirect nonsense", 2, "Wanted is https://host/path");
     let list = home.done("client list");
     for expected in [id.trim(), "Robot", "client_secret_basic", "http://localhost/cb https://a.example/cb"] {
         assert!(list.contains(expected), "{expected} is not in {list}");
