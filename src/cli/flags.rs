@@ -31,6 +31,12 @@ struct Common;
 /// The settings that commands which serve, or check what is served, take beside those.
 pub struct Serving;
 
+/// The settings by which a link leads to the server, for commands that print one.
+pub struct Links;
+
+/// Those, and whether the server answers tokenized URLs.
+pub struct TokenizedUrls;
+
 /// What the flags among `matches` and its subcommands say.
 pub fn collect(matches: &ArgMatches) -> Flags {
     let mut flags = Flags { file: matches.get_one("settings file").cloned(), ..Flags::default() };
@@ -64,20 +70,19 @@ fn argument(setting: &Setting) -> Arg {
     }
 }
 
-fn augment(command: Command, reach: Reach) -> Command {
-    let global = reach == Reach::Everywhere;
-    let settings = SETTINGS.iter().filter(|setting| setting.reach == reach);
+fn augment(command: Command, global: bool, taken: impl Fn(&Setting) -> bool) -> Command {
+    let settings = SETTINGS.iter().filter(|setting| taken(setting));
     command.args(settings.map(|setting| argument(setting).global(global)))
 }
 
 macro_rules! flags_of {
-    ($type:ident, $reach:ident) => {
+    ($type:ident, $global:literal, $taken:expr) => {
         impl clap::Args for $type {
             fn augment_args(command: Command) -> Command {
-                augment(command, Reach::$reach)
+                augment(command, $global, $taken)
             }
             fn augment_args_for_update(command: Command) -> Command {
-                augment(command, Reach::$reach)
+                augment(command, $global, $taken)
             }
         }
 
@@ -92,5 +97,7 @@ macro_rules! flags_of {
     };
 }
 
-flags_of!(Common, Everywhere);
-flags_of!(Serving, Serving);
+flags_of!(Common, true, |setting| setting.reach == Reach::Everywhere);
+flags_of!(Serving, false, |setting| setting.reach == Reach::Serving);
+flags_of!(Links, false, |setting| ["listen", "public_url"].contains(&setting.name));
+flags_of!(TokenizedUrls, false, |setting| ["listen", "public_url", "tokenized_urls"].contains(&setting.name));

@@ -71,8 +71,14 @@ impl Context {
         app::open_keyring(store, &self.config.data_dir, self.clock.now())
     }
 
-    /// The URL that people use for `path`, by public_url or else by listen.
+    /// The URL that people use for `path`, by public_url or else by listen, which is then said on stderr.
     fn public(&self, path: &str) -> String {
+        if self.config.public_url.is_none() {
+            self.out.note(format!(
+                "(It leads to this machine only: public_url, in {} or as --public-url, changes that.)",
+                self.config.data_dir.join("chaterimo.toml").display()
+            ));
+        }
         format!("{}{path}", self.config.public_origin(self.config.listen))
     }
 

@@ -1,10 +1,10 @@
 //! `chaterimo org`: the organisations, which are the tenants.
 
 use clap::Subcommand;
-use clap::builder::BoolishValueParser;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::plan::{self, number};
-use super::{Context, state, user};
+use super::{Context, flags, state, user};
 use crate::demo;
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
@@ -34,6 +34,8 @@ enum Action {
         /// The e-mail address of its first owner, for whom a link is printed
         #[arg(long, value_name = "EMAIL")]
         owner: Option<String>,
+        #[command(flatten)]
+        _links: flags::Links,
     },
     /// Change how an organisation's data is shown
     Set {
@@ -43,10 +45,10 @@ enum Action {
         #[arg(long)]
         timezone: Option<String>,
         /// Whether e-mail addresses and phone numbers in visitors' texts are masked
-        #[arg(long, value_name = "true|false")]
+        #[arg(long, value_name = "on|off", value_parser = on_or_off())]
         redact: Option<bool>,
         /// Whether its tokenized URLs are answered (see `chaterimo url`), where the server answers any
-        #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new())]
+        #[arg(long, value_name = "on|off", value_parser = on_or_off())]
         tokenized_urls: Option<bool>,
     },
     /// List the organisations
@@ -63,10 +65,16 @@ enum Action {
     },
 }
 
+/// A switch in words; `true` and `false` serve as well.
+fn on_or_off() -> impl TypedValueParser<Value = bool> {
+    let words = [PossibleValue::new("on").alias("true"), PossibleValue::new("off").alias("false")];
+    PossibleValuesParser::new(words).map(|word| word == "on" || word == "true")
+}
+
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         match self.action {
-            Action::Create { slug, name, plan, owner } => create(context, slug, name, plan, owner),
+            Action::Create { slug, name, plan, owner, .. } => create(context, slug, name, plan, owner),
             Action::Set { slug, timezone, redact, tokenized_urls } => {
                 set(context, slug, Switches { timezone, redact, tokenized_urls })
             }

@@ -3,11 +3,11 @@
 use clap::Subcommand;
 
 use super::org::Whose;
-use super::{Context, state};
+use super::{Context, flags, state};
 use crate::access::tokenized_url::{self, Wanted};
 use crate::clock::Time;
-use crate::config::Network;
-use crate::error::Result;
+use crate::config::{Config, Network};
+use crate::error::{Error, Kind, Result};
 use crate::store::TenantTx;
 use crate::store::organisation::Organisation;
 use crate::store::tokenized_url::{TokenizedUrl, list, revoke};
@@ -37,6 +37,8 @@ enum Action {
         from: Vec<Network>,
         #[command(flatten)]
         org: Whose,
+        #[command(flatten)]
+        _settings: flags::TokenizedUrls,
     },
     /// List the URLs, revoked and expired ones too
     List {
@@ -59,7 +61,7 @@ fn network(text: &str) -> Result<Network, String> {
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         match self.action {
-            Action::Create { label, full, days, from, org } => {
+            Action::Create { label, full, days, from, org, .. } => {
                 create(context, Wanted { label, read_only: !full, networks: from, days }, org)
             }
             Action::List { org } => show(context, &org),
@@ -70,30 +72,40 @@ impl Args {
 
 fn create(context: &mut Context, wanted: Wanted, org: Whose) -> Result<()> {
     let (store, now) = (context.open()?, context.clock.now());
+    check_on(&store.read(|tx| org.find(tx))?, &context.config)?;
     let keyring = context.keyring(&store)?;
     let (read_only, days) = (wanted.read_only, wanted.days);
     let make = move |tx: &TenantTx<'_>| tokenized_url::create(tx, &keyring, wanted, now);
     let (organisation, (id, token)) = org.write(&store, make)?;
-    warn(context, &organisation);
     let (reach, endpoint) = if read_only { ("read-only", "mcp-readonly") } else { ("full", "mcp") };
     context.out.note(format!(
         "URL {id} of {} ({reach}, {days} days). Whoever has it is let in; it is shown this once:",
         organisation.slug
     ));
-    let origin = context.config.public_origin(context.config.listen);
-    context.out.line(format!("{origin}/{endpoint}/t/{token}/"))
+    context.out.line(context.public(&format!("/{endpoint}/t/{token}/")))
 }
 
-/// Says what must be turned on before the URL is answered, as far as it can be known here.
-fn warn(context: &Context, organisation: &Organisation) {
-    if !organisation.tokenized_urls {
-        context.out.note(format!(
-            "Tokenized URLs of {} are off: turn them on with `chaterimo org set {0} --tokenized-urls on`.",
-            organisation.slug
-        ));
-    }
-    if !context.config.tokenized_urls {
-        context.out.note("The server answers none unless its setting tokenized_urls is true.");
+/// Refuses to make a URL that leads nowhere: says what must be turned on before, as far as it can be known here.
+fn check_on(organisation: &Organisation, config: &Config) -> Result<()> {
+    let own = (!organisation.tokenized_urls)
+        .then(|| format!("run `chaterimo org set {} --tokenized-urls on`", organisation.slug));
+    let servers = (!config.tokenized_urls).then(|| {
+        let file = config.data_dir.join("chaterimo.toml");
+        format!(
+            "put `tokenized_urls = true` into {} and start the server anew (or give --tokenized-urls here, if it is \
+             how the server was started)",
+            file.display()
+        )
+    });
+    match own.into_iter().chain(servers).collect::<Vec<_>>().as_slice() {
+        [] => Ok(()),
+        steps => {
+            let steps = steps.join(", and ");
+            Err(Error::new(
+                Kind::Conflict,
+                format!("Tokenized URLs are off, and it would lead nowhere: {steps}."),
+            ))
+        }
     }
 }
 

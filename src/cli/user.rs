@@ -3,8 +3,8 @@
 
 use clap::Subcommand;
 
-use super::Context;
 use super::org::Whose;
+use super::{Context, flags};
 use crate::access::accounts::{invitation_link, reset_link};
 use crate::clock::Time;
 use crate::error::{Error, Kind, Result};
@@ -33,6 +33,8 @@ enum Action {
         role: Role,
         #[command(flatten)]
         org: Whose,
+        #[command(flatten)]
+        _links: flags::Links,
     },
     /// Print a new link for a person who is invited; earlier links no longer work
     Invite {
@@ -40,11 +42,15 @@ enum Action {
         email: String,
         #[command(flatten)]
         org: Whose,
+        #[command(flatten)]
+        _links: flags::Links,
     },
     /// Print a link by which a person chooses a new password; it signs their browsers out and cuts their apps off
     ResetPassword {
         /// The person's e-mail address
         email: String,
+        #[command(flatten)]
+        _links: flags::Links,
     },
     /// List the members
     List {
@@ -67,9 +73,9 @@ fn parse(name: &str) -> Result<Role, String> {
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         match self.action {
-            Action::Add { email, name, role, org } => add(context, email, name, role, org),
-            Action::Invite { email, org } => invite(context, email, org),
-            Action::ResetPassword { email } => reset_password(context, email),
+            Action::Add { email, name, role, org, .. } => add(context, email, name, role, org),
+            Action::Invite { email, org, .. } => invite(context, email, org),
+            Action::ResetPassword { email, .. } => reset_password(context, email),
             Action::List { org } => list(context, &org),
             Action::Remove { email, org } => remove(context, email, org),
         }

@@ -124,7 +124,7 @@ impl Scene {
         let link = format!("min_{}", between(&link, "/invitation/min_", "\n"));
         home.done("plan set acme paid --per-minute 10000 --per-day 100000");
         home.done("org set acme --tokenized-urls on");
-        let url = home.run("url create --full").out;
+        let url = home.run("url create --full --tokenized-urls").out;
         let url = url.trim_end().trim_end_matches('/').rsplit('/').next().unwrap().to_owned();
         let process = Process::start(&home, format);
         let keyring: Value =

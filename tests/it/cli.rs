@@ -196,17 +196,19 @@ fn keys_are_shown_once_and_revoked() {
 fn tokenized_urls_are_shown_once_and_revoked() {
     let home = Home::new();
     home.done("org create acme");
-    let made = home.run("url create --label editor --from 192.0.2.0/24,2001:db8::1 --days 7");
+    home.refused("url create --tokenized-urls", 1, "run `chaterimo org set acme --tokenized-urls on`.");
+    assert!(home.done("org set acme --tokenized-urls on").contains("tokenized URLs are on"));
+    home.refused("url create", 1, "put `tokenized_urls = true` into");
+    assert!(!home.done("url list").contains("made on"), "nothing was made");
+    let made =
+        home.run("url create --label editor --from 192.0.2.0/24,2001:db8::1 --days 7 --tokenized-urls");
     assert_eq!(made.code, 0, "{}", made.err);
     let token = made.out.strip_prefix("http://127.0.0.1:8787/mcp-readonly/t/chu_").unwrap();
     assert!(token.ends_with("/\n") && made.out.lines().count() == 1, "{}", made.out);
-    for said in
-        ["org set acme --tokenized-urls on", "tokenized_urls is true", "URL 1 of acme (read-only, 7 days)"]
-    {
+    for said in ["URL 1 of acme (read-only, 7 days)", "leads to this machine only"] {
         assert!(made.err.contains(said), "{}", made.err);
     }
     assert!(!made.err.contains("chu_"));
-    assert!(home.done("org set acme --tokenized-urls on").contains("tokenized URLs are on"));
     let full = home.run_with(
         &[("CHATERIMO_TOKENIZED_URLS", "true"), ("CHATERIMO_PUBLIC_URL", "https://a.example")],
         &["url", "create", "--full"],
@@ -230,7 +232,7 @@ fn members_come_and_go() {
         let ran = home.run(arguments);
         let url = format!("http://127.0.0.1:8787/{path}/min_");
         assert!(ran.code == 0 && ran.out.starts_with(&url) && ran.out.lines().count() == 1, "{}", ran.out);
-        assert!(ran.err.contains("works once"), "{}", ran.err);
+        assert!(ran.err.contains("works once") && ran.err.contains("--public-url"), "{}", ran.err);
         ran.out
     };
     let first = invited("user add Anna@example.com --role owner", "invitation");
@@ -245,6 +247,9 @@ fn members_come_and_go() {
     home.refused("user add nobody", 2, "is no e-mail address");
     home.done("user remove ben@example.com");
     assert!(!home.done("user list").contains("ben@"));
+    let ran = home.run("user add dora@example.com --public-url https://a.example");
+    assert!(ran.out.starts_with("https://a.example/invitation/min_"), "{}", ran.out);
+    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
 }
 
 #[test]

@@ -229,7 +229,7 @@ fn no_token_is_ever_said() {
     home.done("org create acme --plan paid");
     home.done("org set acme --tokenized-urls on");
     let token = |arguments: &str| {
-        let url = home.run(&format!("url create {arguments}")).out;
+        let url = home.run(&format!("url create --tokenized-urls {arguments}")).out;
         url.trim_end().trim_end_matches('/').rsplit('/').next().unwrap().to_owned()
     };
     let tokens = [token("--full"), token(""), token("--from 192.0.2.1"), token("--days 1")];
