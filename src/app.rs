@@ -256,7 +256,7 @@ impl App {
     ) -> Ended {
         row.outcome = outcome_code(ran.as_ref());
         row.duration_us = micros(caller.arrived);
-        let (tenant, stale) = (caller.grant.tenant, caller.grant.stale);
+        let (tenant, stale) = (caller.grant.tenant, caller.grant.to_note());
         let counted = self.store.write(Durability::Process, move |tx| {
             let counted = quota::debit(&tx.tenant(tenant), now)?;
             note(tx, tenant, stale, now, &counted, row)?;
@@ -281,13 +281,14 @@ impl App {
     ) -> Ended {
         let (grant, now, arrived) = (caller.grant.clone(), self.clock.now(), caller.arrived);
         let (keyring, extra_models) = (Arc::clone(&self.keyring), Arc::clone(&self.extra_models));
+        let stale = grant.to_note();
         let done = self.store.write(Durability::Disk, move |tx| {
             let tenant_tx = tx.tenant_within(grant.tenant, grant.chatbots.as_deref());
             let counted = quota::debit(&tenant_tx, now)?;
             let balance = match counted {
                 Ok(balance) => balance,
                 Err(refused) => {
-                    note(tx, grant.tenant, grant.stale, now, &Err(refused), row)?;
+                    note(tx, grant.tenant, stale, now, &Err(refused), row)?;
                     return Ok(Err(refused));
                 }
             };
@@ -299,7 +300,7 @@ impl App {
             });
             row.outcome = outcome_code(Some(&ran));
             row.duration_us = micros(arrived);
-            note(tx, grant.tenant, grant.stale, now, &Ok(balance), row)?;
+            note(tx, grant.tenant, stale, now, &Ok(balance), row)?;
             Ok(Ok((balance, ran)))
         });
         if entry.spec.effect == Effect::Start {

@@ -53,8 +53,8 @@ impl Grants {
             return Ok(Some(grant));
         }
         let found = super::authenticate(store, keyring, bearer, now)?.map(Arc::new);
+        // The first use of a token is noted by whoever looks it up; once it is, it can be kept.
         if let (Some(version), Some(grant)) = (version, &found)
-            && grant.stale.is_none()
             && grant.unused.is_none()
         {
             self.keep(version, bearer, grant, now);
@@ -67,7 +67,6 @@ impl Grants {
         recent.by_bearer.get(bearer).filter(|kept| now < kept.until).map(|kept| Arc::clone(&kept.grant))
     }
 
-    /// One whose use is still to be noted is not kept: it would be noted each time.
     fn keep(&self, version: Version, bearer: &str, grant: &Arc<Grant>, now: Time) {
         let mut recent = self.recent(version);
         if recent.by_bearer.len() >= KEPT_MAX {
@@ -92,7 +91,7 @@ impl Grants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::api_key;
+    use crate::access::{Stale, api_key};
     use crate::store::organisation::{self, Plan};
     use crate::store::{self, Durability};
 
@@ -109,11 +108,10 @@ mod tests {
         let grants = Grants::default();
         let ask_at = |now| grants.authenticate(&store, &keyring, &key, now).unwrap();
         let ask = || ask_at(now).unwrap();
-        assert!(!Arc::ptr_eq(&ask(), &ask()), "its use was not noted yet");
         let note = move |tx: &store::SystemTx<'_>| store::api_key::touch(&tx.tenant(tenant), id, now);
-        store.write(Durability::Process, note).unwrap();
         let kept = ask();
         assert!(Arc::ptr_eq(&kept, &ask()), "looked up once");
+        assert_eq!([kept.to_note(), ask().to_note()], [Some(Stale::Key(id)), None], "noted once");
         store.write(Durability::Process, note).unwrap();
         assert!(Arc::ptr_eq(&kept, &ask()), "what only notes a use changes no credential");
         assert!(!Arc::ptr_eq(&kept, &ask_at(now.plus(MINUTE)).unwrap()), "kept for a minute");

@@ -13,6 +13,7 @@ mod token;
 pub mod tokenized_url;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::clock::Time;
 use crate::error::Result;
@@ -46,10 +47,19 @@ pub struct Grant {
     pub redact: bool,
     /// When it ends by itself.
     pub expires_at: Option<Time>,
-    /// What should have its last use noted again.
+    /// What should have its last use noted again; [`Grant::to_note`] says so once.
     pub stale: Option<Stale>,
+    /// Whether it was said.
+    pub noted: Arc<AtomicBool>,
     /// The SHA-256 of an access token that was never used before; [`note_first_use`] notes that it is.
     pub unused: Option<signed::Hash>,
+}
+
+impl Grant {
+    /// What should have its last use noted, once for all requests that share a grant which was looked up.
+    pub fn to_note(&self) -> Option<Stale> {
+        self.stale.filter(|_| !self.noted.swap(true, Relaxed))
+    }
 }
 
 /// A credential whose last use was noted more than a minute ago, by its number in the organisation.
@@ -100,6 +110,7 @@ pub fn authenticate(store: &Store, keyring: &Keyring, bearer: &str, now: Time) -
         redact: holder.redact,
         expires_at: None,
         stale: holder.stale.then_some(Stale::Key(holder.key)),
+        noted: Arc::default(),
         unused: None,
     }))
 }

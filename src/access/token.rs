@@ -38,6 +38,7 @@ fn grant(holder: Holder, hash: Hash) -> Result<Grant> {
         redact: holder.redact,
         expires_at: Some(holder.expires_at),
         stale: holder.stale.then_some(Stale::App(holder.grant)),
+        noted: Arc::default(),
         unused: (!holder.used).then_some(hash),
     })
 }

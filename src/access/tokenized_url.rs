@@ -75,6 +75,7 @@ pub fn authenticate(
         redact: holder.redact,
         expires_at: Some(holder.expires_at),
         stale: holder.stale.then_some(Stale::Url(holder.url)),
+        noted: Default::default(),
         unused: None,
     }))
 }
