@@ -195,6 +195,11 @@ fn filters_find_what_they_name_and_pages_follow_each_other() {
         assert_eq!(dashboard.get(&format!("/sessions{query}")).status, 400, "{query}");
         assert_eq!(dashboard.get(&format!("/sessions/export.csv{query}")).status, 400, "{query}");
     }
+    let page = dashboard.get("/sessions?from=2026-11-22&to=2026-11-01&text=shoe").body;
+    for part in ["The first day comes after the last", "value=\"2026-11-22\"", "value=\"shoe\""] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    assert!(!page.contains("120 calls"), "what was not asked for is not shown");
 }
 
 #[test]

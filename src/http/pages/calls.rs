@@ -82,6 +82,11 @@ pub(in crate::http) fn tool_title(name: &str) -> &str {
     app::tool_names().find(|(found, _)| *found == name).map_or(name, |(_, title)| title)
 }
 
+/// The name of the tool that made a change; empty when none did.
+pub(in crate::http) fn tool_name(origin: &str) -> &str {
+    app::tool_names().find(|(found, _)| *found == origin).map_or("", |(name, _)| name)
+}
+
 /// A change's origin as people know it: the tool that made it, an import, or an undo.
 pub(in crate::http) fn origin(name: &str) -> &str {
     match name {
@@ -126,6 +131,7 @@ mod tests {
         assert_eq!(tool_title("list_chatbots"), "List chatbots");
         assert_eq!(origin("undo"), "Undo on the dashboard");
         assert_eq!(tool_title("gone"), "gone");
+        assert_eq!((tool_name("list_chatbots"), tool_name("undo")), ("list_chatbots", ""));
         let mut credential = Credential {
             id: "grant:7".into(),
             kind: "App",

@@ -6,12 +6,13 @@ pub(in crate::http) mod export;
 use std::collections::HashMap;
 
 use askama::Template;
+use hyper::StatusCode;
 
 use super::format::{self, Times};
 use super::{Frame, calls, html};
 use crate::app;
 use crate::error::Result;
-use crate::http::respond::{Answer, Refusal};
+use crate::http::respond::{self, Answer, Refusal};
 use crate::http::visit::Visit;
 use crate::store::TenantTx;
 use crate::store::call_log::{self, Counts, Credential, Entry, Found};
@@ -27,6 +28,8 @@ struct Page<'a> {
     times: Times,
     asked: Asked,
     seen: Seen,
+    /// Why the search was refused: then no call is shown.
+    wrong: String,
 }
 
 /// What the page shows, all of one moment.
@@ -40,15 +43,21 @@ struct Seen {
     named: HashMap<String, Credential>,
 }
 
-/// One page of the log.
+/// One page of the log; the form with what is wrong and status 400 for what cannot be asked for.
 pub(in crate::http) fn show(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let visitor = visit.member()?;
     let organisation = &visitor.organisation;
     let times = Times::new(&organisation.timezone, visit.asked.now());
-    let asked = Asked::of(&visit.asked.query(), &times)?;
+    let query = visit.asked.query();
+    let (asked, wrong) = match Asked::of(&query, &times) {
+        Ok(asked) => (asked, String::new()),
+        Err(error) => (Asked::typed(&query), error.public.to_string()),
+    };
+    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let store = &visit.asked.site.app.store;
     let seen = store.read(|tx| Seen::look(&tx.tenant(organisation.tenant), &asked))?;
-    html(&Page { frame: Frame::new(visit, "MCP Sessions", "/sessions"), times, asked, seen })
+    let page = Page { frame: Frame::new(visit, "MCP Sessions", "/sessions"), times, asked, seen, wrong };
+    Ok(respond::with_status(html(&page)?, status))
 }
 
 impl Seen {

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub version: i64,
     /// What made it, in words.
     pub origin: String,
+    /// The name of the tool that made it; empty when none did.
+    pub tool: String,
     /// Whose credential it was.
     pub actor: String,
     /// When.
@@ -50,6 +52,7 @@ fn entry(version: &Version, earlier: Option<&Version>) -> Result<Entry> {
     Ok(Entry {
         version: version.version,
         origin: calls::origin(&version.origin).to_owned(),
+        tool: calls::tool_name(&version.origin).to_owned(),
         actor: version.actor.clone(),
         at: version.at,
         fields: fields.unwrap_or_default(),

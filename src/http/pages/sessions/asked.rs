@@ -6,9 +6,9 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 
 use crate::clock::Time;
+use crate::error::{Error, Result};
 use crate::http::form::{Form, query};
 use crate::http::pages::format::Times;
-use crate::http::respond::Refusal;
 use crate::store::call_log::{Class, Filter, Span, Wanted};
 
 /// Characters of what is searched for.
@@ -30,14 +30,12 @@ impl Asked {
     /// Reads a query string. Days are those of the organisation's zone.
     ///
     /// # Errors
-    /// 400 that names the field, what came and what is wanted.
-    pub(in crate::http) fn of(form: &Form, times: &Times) -> Result<Asked, Refusal> {
-        let fields: Vec<_> =
-            FIELDS.iter().filter_map(|name| Some((*name, form.text(name)?.to_owned()))).collect();
-        if let Some((name, _)) = fields.iter().find(|(_, value)| value.chars().count() > CHARS_MAX) {
+    /// `Invalid`, which names the field, what came and what is wanted.
+    pub(in crate::http) fn of(form: &Form, times: &Times) -> Result<Asked> {
+        let mut asked = Asked::typed(form);
+        if let Some((name, _)) = asked.fields.iter().find(|(_, value)| value.chars().count() > CHARS_MAX) {
             return Err(wrong(&format!("{name}: at most {CHARS_MAX} characters are searched for.")));
         }
-        let mut asked = Asked { fields, filter: Filter::default(), before: None };
         asked.before = number(form, "before")?;
         let own = |name: &str| Some(asked.value(name).to_owned()).filter(|value| !value.is_empty());
         asked.filter = Filter {
@@ -49,6 +47,12 @@ impl Asked {
             text: own("text"),
         };
         Ok(asked)
+    }
+
+    /// What was typed, whatever it is: for the form alone, the filter lets everything through.
+    pub(in crate::http) fn typed(form: &Form) -> Asked {
+        let fields = FIELDS.iter().filter_map(|name| Some((*name, form.text(name)?.to_owned()))).collect();
+        Asked { fields, filter: Filter::default(), before: None }
     }
 
     /// What stands in a field.
@@ -83,7 +87,7 @@ impl Asked {
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
     }
 
-    fn span(&self, times: &Times) -> Result<Span, Refusal> {
+    fn span(&self, times: &Times) -> Result<Span> {
         let (from, to) = (self.date("from")?, self.date("to")?);
         if from.zip(to).is_some_and(|(from, to)| from > to) {
             return Err(wrong(
@@ -95,7 +99,7 @@ impl Asked {
         Ok(Span { from: midnight(from), until: midnight(after) })
     }
 
-    fn date(&self, name: &str) -> Result<Option<Date>, Refusal> {
+    fn date(&self, name: &str) -> Result<Option<Date>> {
         let value = self.value(name);
         if value.is_empty() {
             return Ok(None);
@@ -105,7 +109,7 @@ impl Asked {
             .ok_or_else(|| wrong(&format!("{name}: came {value:?}; wanted a day such as 2026-11-22.")))
     }
 
-    fn outcome(&self) -> Result<Option<Wanted>, Refusal> {
+    fn outcome(&self) -> Result<Option<Wanted>> {
         Ok(Some(match self.value("outcome") {
             "" => return Ok(None),
             "ok" => Wanted::Class(Class::Ok),
@@ -124,23 +128,24 @@ impl Asked {
     }
 }
 
-fn number(form: &Form, name: &str) -> Result<Option<i64>, Refusal> {
+fn number(form: &Form, name: &str) -> Result<Option<i64>> {
     let Some(value) = form.text(name) else { return Ok(None) };
     value.parse().map(Some).map_err(|_| wrong(&format!("{name}: came {value:?}; wanted a call's number.")))
 }
 
-fn wrong(text: &str) -> Refusal {
-    Refusal::new(400, "invalid_filter", text.to_owned())
+fn wrong(text: &str) -> Error {
+    Error::invalid(text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     /// 2026-11-22T08:00:00Z.
     const NOW: Time = Time(1_795_334_400_000);
 
-    fn asked(query: &str) -> Result<Asked, Refusal> {
+    fn asked(query: &str) -> Result<Asked> {
         Asked::of(&Form::parse(query.as_bytes()), &Times::new("Europe/Berlin", NOW))
     }
 
@@ -171,7 +176,7 @@ mod tests {
             &long,
         ];
         for query in queries {
-            assert_eq!(asked(query).map(|_| ()).unwrap_err().status, 400, "{query}");
+            assert_eq!(asked(query).unwrap_err().kind, Kind::Invalid, "{query}");
         }
     }
 
