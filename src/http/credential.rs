@@ -130,7 +130,7 @@ mod tests {
     fn challenges_name_the_resource_as_it_was_spelt() {
         let check = |challenge: Challenge, path: &str, endpoint: Endpoint, expected: &str| {
             let place = Place { origin: "https://chat.example.com", path, endpoint };
-            let answer = challenge.refusal(place).answer(super::super::respond::Style::Rpc);
+            let answer = challenge.refusal(place).answer(super::super::respond::Style::Rpc, "");
             assert_eq!(answer.headers()[header::WWW_AUTHENTICATE], expected);
         };
         let head = "Bearer resource_metadata=\"https://chat.example.com/.well-known/oauth-protected-resource";

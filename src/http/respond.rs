@@ -172,8 +172,8 @@ impl Refusal {
         }
     }
 
-    /// The answer.
-    pub(super) fn answer(self, style: Style) -> Answer {
+    /// The answer to a request for `path`, as the table of routes spells it.
+    pub(super) fn answer(self, style: Style, path: &str) -> Answer {
         let mut answer = match style {
             _ if self.status.is_redirection() => empty(self.status),
             Style::Plain => json(self.status, json!({"error": self.code, "message": self.text}).to_string()),
@@ -186,7 +186,7 @@ impl Refusal {
                 let body = json!({"error": self.oauth_code(), "error_description": self.text});
                 json(self.status, body.to_string())
             }
-            Style::Page => super::pages::refused(self.status, &self.text),
+            Style::Page => super::pages::refused(self.status, self.code, &self.text, path),
         };
         if let Some((name, value)) = self.field {
             answer.headers_mut().insert(name, value);

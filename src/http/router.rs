@@ -45,7 +45,7 @@ pub(super) async fn serve(
     let arrival = Arrival { site: &site, pulse: &pulse, parts: &parts, peer, at: start };
     let outcome = unbroken(arrival.answer(found, holder, body)).await;
     let style = style(found, &parts);
-    let mut answer = outcome.unwrap_or_else(|refusal| refusal.answer(style));
+    let mut answer = outcome.unwrap_or_else(|refusal| refusal.answer(style, found.template()));
     add_fields(&site, found, &parts, style, answer.headers_mut());
     if let Some(Late(time)) = answer.extensions_mut().remove() {
         tokio::time::sleep(time).await;
@@ -243,6 +243,10 @@ fn no_such(found: Found, method: &Method) -> Refusal {
         );
     };
     let allow = allowed(route);
+    if route.style == Style::Page && *method == Method::GET {
+        let text = "This address takes what a form sends; by itself it has nothing to show. Go on from here:";
+        return Refusal::new(405, "method_not_allowed", text).with(header::ALLOW, &allow);
+    }
     Refusal::new(405, "method_not_allowed", format!("{} is not served here; {allow} is.", named(method)))
         .with(header::ALLOW, &allow)
 }
@@ -337,7 +341,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_becomes_an_answer() {
-        let answer = unbroken(async { panic!("at {}", 7) }).await.err().unwrap().answer(Style::Rpc);
+        let answer = unbroken(async { panic!("at {}", 7) }).await.err().unwrap().answer(Style::Rpc, "");
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let Payload::Whole(body) = answer.body() else { panic!("a whole body") };
         let body: serde_json::Value = serde_json::from_slice(body).unwrap();

@@ -108,7 +108,7 @@ fn a_page_says_whose_fault_a_document_is() {
         assert!(reply.status == status && reply.body.contains(said), "{path}: {reply:?}");
         assert_eq!(reply.field("location"), None, "{path}: nobody is sent anywhere");
     };
-    check("/html", 502, "The app&#39;s own server is out of order");
+    check("/html", 502, "<h1>The app cannot be reached</h1>");
     check("/moved", 502, "The app&#39;s own server is out of order");
     check("/missing", 502, "The app&#39;s own server is out of order");
     check("/huge", 400, "breaks the rules");

@@ -71,6 +71,7 @@ fn pages_answer_no_foreign_script_whatever_the_method() {
     check("HEAD", "/keys", 303, None);
     check("HEAD", "/authorize?client_id=x", 303, None);
     check("HEAD", "/logout", 405, Some("POST"));
+    check("GET", "/apps/1/narrow", 405, Some("POST"));
     check("PUT", "/login", 405, Some("GET, POST"));
     check("OPTIONS", "/login", 204, Some("GET, POST"));
     check("OPTIONS", "/authorize", 204, Some("GET, POST"));
@@ -84,6 +85,8 @@ fn what_is_not_there_is_a_page_for_people_and_json_for_programs() {
     let server = Server::start(folder.path(), Limits::default());
     let page = get(&server, "/nothing", HTML);
     assert_eq!((page.status, page.field("content-type")), (404, Some("text/html; charset=utf-8")));
+    let form = get(&server, "/apps/1/narrow", HTML);
+    assert!(form.status == 405 && form.body.contains("<a href=\"/apps\">Connected apps</a>"), "{form:?}");
     let json = get(&server, "/nothing", "");
     assert_eq!((json.status, json.field("content-type")), (404, Some("application/json")));
     let document = get(&server, "/.well-known/openid-configuration", HTML);

@@ -32,7 +32,7 @@ fn page(visit: &Visit<'_>, wrong: &str) -> Result<Answer, Refusal> {
         Some("others") => "Every other browser is signed out.",
         _ => "",
     };
-    html(&Page { frame: Frame::new(visit, "Your account", ""), you: visit.member()?, done, wrong })
+    html(&Page { frame: Frame::new(visit, "Your account", "/account"), you: visit.member()?, done, wrong })
 }
 
 /// Does what one of the page's forms says: `action` is `password`, `others` or `organisation`.

@@ -52,6 +52,7 @@ const MENU: &[(&str, &str)] = &[
     ("/keys", "API Keys"),
     ("/connect", "Connect"),
     ("/members", "Members"),
+    ("/account", "Your account"),
 ];
 
 impl<'a> Frame<'a> {
@@ -119,11 +120,24 @@ fn unknown_form() -> Error {
 struct Refused<'a> {
     frame: Frame<'a>,
     text: &'a str,
+    /// Where to go on: path and name.
+    way: (&'a str, &'a str),
 }
 
-/// The page that says why a request was refused, and what to do.
-pub(super) fn refused(status: StatusCode, text: &str) -> Answer {
+/// The page of the menu that a path such as `/apps/{id}/narrow` belongs to; else the first one.
+fn page_of(path: &str) -> (&'static str, &'static str) {
+    let belongs =
+        |page: &str| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    MENU.iter().copied().find(|(page, _)| belongs(page)).unwrap_or(MENU[0])
+}
+
+/// The page that says why a request for `path` (as the table of routes spells it) was refused, and what to do.
+pub(super) fn refused(status: StatusCode, code: &str, text: &str, path: &str) -> Answer {
     let title = match status.as_u16() {
+        405 => "Nothing to look at here",
+        502 if code == "no_client" => "The app cannot be reached",
+        503 if code == "no_client" => "The app cannot be looked up now",
+        400 if code.ends_with("client") => "The app cannot be connected",
         400 => "That did not work",
         403 => "Not allowed",
         404 => "Nothing here",
@@ -132,7 +146,8 @@ pub(super) fn refused(status: StatusCode, text: &str) -> Answer {
         500.. => "A fault of ours",
         _ => "That cannot be done",
     };
-    let page = Refused { frame: Frame { title, place: "", visitor: None, csrf: "" }, text };
+    let page =
+        Refused { frame: Frame { title, place: "", visitor: None, csrf: "" }, text, way: page_of(path) };
     document(status, page.render().unwrap_or_else(|_| text.to_owned()), "")
 }
 
@@ -180,9 +195,8 @@ mod tests {
         for (path, name) in MENU {
             assert!(pages.contains(path), "{name}");
         }
-        // The account is beside the menu.
-        for page in pages.iter().filter(|page| **page != "/account") {
-            assert!(MENU.iter().any(|(path, _)| path == page), "{page}");
+        for page in pages {
+            assert!(MENU.iter().any(|(path, _)| *path == page), "{page}");
         }
     }
 }

@@ -56,8 +56,9 @@ impl Failure {
                  mistake: tell its makers."
             }
             Blame::App => {
-                "The app's own server is out of order: this server asked it who the app is and got no proper answer. \
-                 Nothing is wrong here or with your account; try again in a few minutes."
+                "The app's own server is out of order, or this server has no way out: it asked who the app is and got no \
+                 proper answer. Nothing is wrong with your account; try again in a few minutes. Where there is no way \
+                 out, the operator can keep a copy of the app's description in client_documents_dir."
             }
             Blame::Document => {
                 "The app describes itself in a way that breaks the rules, so this server does not trust it. That is the \
