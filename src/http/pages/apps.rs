@@ -1,6 +1,7 @@
 //! Connected apps: what people allowed them, and how to take some or all of it back.
 
 use askama::Template;
+use hyper::StatusCode;
 
 use super::format::Times;
 use super::{Frame, html};
@@ -12,6 +13,7 @@ use crate::http::respond::{self, Answer, Refusal};
 use crate::http::visit::Visit;
 use crate::oauth::redirect;
 use crate::store::oauth_grant::{self, Listed};
+use crate::store::user::Role;
 use crate::store::{Durability, TenantTx, chatbot};
 
 #[derive(Template)]
@@ -26,6 +28,25 @@ struct Page<'a> {
     url: String,
     /// What was just done.
     done: &'static str,
+    /// The form that was refused.
+    wrong: Option<Wrong>,
+}
+
+impl Page<'_> {
+    /// Why narrowing this app was refused, if it was.
+    fn wrong_about(&self, id: &i64) -> Option<&Wrong> {
+        self.wrong.as_ref().filter(|wrong| wrong.id == *id)
+    }
+}
+
+/// A form to narrow an app that was refused.
+struct Wrong {
+    /// The grant's number.
+    id: i64,
+    /// Why.
+    text: String,
+    /// Whether it said to read only.
+    read_only: bool,
 }
 
 /// A connected app.
@@ -68,6 +89,10 @@ impl App {
 
 /// The apps that hold a grant: of the whole organisation for whoever may manage them, else one's own.
 pub(in crate::http) fn list(visit: &Visit<'_>) -> Result<Answer, Refusal> {
+    page(visit, None)
+}
+
+fn page(visit: &Visit<'_>, wrong: Option<Wrong>) -> Result<Answer, Refusal> {
     let visitor = visit.may(Action::See)?;
     let (site, now) = (visit.asked.site, visit.asked.now());
     let apps = site.app.store.read(|tx| {
@@ -76,18 +101,21 @@ pub(in crate::http) fn list(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         let grants = oauth_grant::list(&tx, owner(visitor), now)?;
         Ok(grants.into_iter().map(|grant| app(grant, &bots)).collect())
     })?;
+    let reads_only = visitor.role() == Role::Analyst || site.app.read_only;
+    let endpoint = if reads_only { "mcp-readonly" } else { "mcp" };
     html(&Page {
         frame: Frame::new(visit, "Connected apps", "/apps"),
         times: Times::new(&visitor.organisation.timezone, now),
         apps,
         of_all: owner(visitor).is_none(),
-        url: format!("{}/mcp/", site.options.public_origin),
+        url: format!("{}/{endpoint}/", site.options.public_origin),
         done: match visit.asked.query().get("done") {
             Some("narrowed") => "Done. The app can do less from its next call on.",
             Some("same") => "Nothing was changed: that is what the app may do already.",
             Some("revoked") => "The app is disconnected: it is refused from its next call on.",
             _ => "",
         },
+        wrong,
     })
 }
 
@@ -110,7 +138,7 @@ fn app(grant: Listed, bots: &[(i64, String)]) -> App {
 /// Narrows an app: to reading (`read_only`), to the ticked `chatbot`s; what it may not do already stays so.
 ///
 /// # Errors
-/// 400 when no chatbot is left; the page for what is not there, for a grant that is not there or not theirs.
+/// The list with what is wrong and status 400 when no chatbot is left; the page for what is not there, for a grant that is not there or not theirs.
 pub(in crate::http) fn narrow(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let visitor = visit.may(Action::See)?;
     let (id, form, now) = (visit.asked.number("id")?, &visit.form, visit.asked.now());
@@ -133,8 +161,14 @@ pub(in crate::http) fn narrow(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         oauth_grant::narrow(&tx, id, read_only, fewer.as_deref(), now)?;
         Ok("narrowed")
     });
-    let done = done.map_err(not_there)?;
-    Ok(respond::see_other(&format!("/apps?done={done}")))
+    match done {
+        Ok(done) => Ok(respond::see_other(&format!("/apps?done={done}"))),
+        Err(Error { kind: Kind::Invalid, public, .. }) => {
+            let again = page(visit, Some(Wrong { id, text: public.to_string(), read_only }))?;
+            Ok(respond::with_status(again, StatusCode::BAD_REQUEST))
+        }
+        Err(error) => Err(not_there(error)),
+    }
 }
 
 /// Ends an app's access.

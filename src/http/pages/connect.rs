@@ -18,6 +18,8 @@ struct Page<'a> {
     read_only: String,
     /// Whether this person can allow reading alone.
     reads_only: bool,
+    /// Whether this person can make keys.
+    makes_keys: bool,
     /// Whether the operator allows nobody more than reading.
     server_reads_only: bool,
 }
@@ -47,6 +49,7 @@ pub(in crate::http) fn show(visit: &Visit<'_>) -> Result<Answer, Refusal> {
         full: format!("{origin}/mcp/"),
         read_only: format!("{origin}/mcp-readonly/"),
         reads_only: visitor.role() == Role::Analyst,
+        makes_keys: visitor.may(Action::ManageKeys),
         server_reads_only: site.app.read_only,
     })
 }

@@ -53,6 +53,10 @@ fn an_app_is_narrowed_step_by_step_and_never_widened() {
     let train = || mcp(&house, &token, "retrain_chatbot", &json!({"chatbot_id": 1})).status;
     assert_eq!(narrow(&[("chatbot", "1"), ("chatbot", "2")]), to("same"));
     assert_eq!(narrow(&[]), (400, None), "an app without chatbots is of no use");
+    let page =
+        house.signed_in("olivia@example.com").submit_to("/apps", "/apps/1/narrow", &[("read_only", "1")]);
+    let kept = "name=\"read_only\" value=\"1\" checked";
+    assert!(page.body.contains("leave at least one ticked") && page.body.contains(kept), "{page:?}");
     assert_eq!((chatbots(), train()), (json!(2), 200));
     assert_eq!(narrow(&[("chatbot", "1"), ("chatbot", "99")]), to("narrowed"));
     assert_eq!((chatbots(), train()), (json!(1), 200));
