@@ -34,11 +34,13 @@ pub const CATALOGUE: &[Model] = &[
     model("claude-sonnet-5-5", "Claude Sonnet 5.5", "Anthropic", &["Claude Sonnet", "Sonnet", "Claude"]),
     model("claude-sonnet-5", "Claude Sonnet 5", "Anthropic", &[]),
     model("claude-sonnet-4-6", "Claude Sonnet 4.6", "Anthropic", &[]),
+    model("claude-sonnet-4-5", "Claude Sonnet 4.5", "Anthropic", &[]),
     model("claude-haiku-5-5", "Claude Haiku 5.5", "Anthropic", &["Claude Haiku", "Haiku"]),
     model("claude-haiku-4-5", "Claude Haiku 4.5", "Anthropic", &[]),
     model("gemini-3.8-flash", "Gemini 3.8 Flash", "Google", &["Gemini Flash", "Flash", "Gemini"]),
     model("gemini-3.5-flash", "Gemini 3.5 Flash", "Google", &[]),
     model("gemini-3.5-flash-lite", "Gemini 3.5 Flash-Lite", "Google", &["Gemini Flash-Lite"]),
+    model("gemini-2.5-flash", "Gemini 2.5 Flash", "Google", &[]),
     model("gemini-3.1-pro-preview", "Gemini 3.1 Pro", "Google", &["Gemini Pro"]),
 ];
 
