@@ -61,9 +61,12 @@ pub fn prepare(store: &Store, now: Time) -> Result<Keys> {
                 None => fill(tx, shop, now)?,
             });
         }
-        let key = |shop: usize, label: &str, read_only: bool| {
-            let organisation: &Organisation = &organisations[shop];
-            Ok::<_, Error>(api_key::create(&tx.tenant(organisation.tenant), label, read_only, now)?.1)
+        // So that those of different starts can be told from each other.
+        let started = now.timestamp().strftime("%Y-%m-%d %H:%M UTC");
+        let key = |shop: usize, what: &str, read_only: bool| {
+            let (organisation, label): (&Organisation, _) =
+                (&organisations[shop], format!("{what} of {started}"));
+            Ok::<_, Error>(api_key::create(&tx.tenant(organisation.tenant), &label, read_only, now)?.1)
         };
         for ((email, name, role), hash) in PEOPLE.into_iter().zip(&hashes) {
             let here = tx.tenant(organisations[0].tenant);
@@ -152,6 +155,16 @@ mod tests {
     use super::*;
     use crate::access::password::Verdict;
 
+    #[test]
+    fn every_chatbot_has_a_model_of_the_catalogue() {
+        for shop in SHOPS {
+            for record in shop.chatbot_records() {
+                let model = record["settings"]["model"].as_str().unwrap();
+                assert_eq!(crate::models::find(model, &[]), Some(model));
+            }
+        }
+    }
+
     const NOW: Time = Time(1_795_334_400_000);
 
     #[test]
@@ -171,6 +184,11 @@ mod tests {
         let second = prepare(&store, NOW.plus(DAY)).unwrap();
         assert_eq!(count(&store), (5, 4));
         assert_ne!(first.api_key, second.api_key);
+        let labels = |tx: &SystemTx<'_>| {
+            let keys = crate::store::api_key::list(&tx.tenant(organisation::named(tx, "demo")?.tenant))?;
+            Ok(keys.into_iter().map(|key| key.label).collect::<std::collections::BTreeSet<_>>())
+        };
+        assert_eq!(store.read(labels).unwrap().len(), 4, "each start has labels of its own");
         let keyring = crate::keyring::Keyring::open(folder.path(), NOW).unwrap();
         for key in [&first.api_key, &second.api_key, &first.free_api_key] {
             assert!(crate::access::authenticate(&store, &keyring, key, NOW).unwrap().is_some());
