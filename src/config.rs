@@ -185,6 +185,11 @@ impl Config {
             .map_or_else(String::new, |row| row.origin.to_string())
     }
 
+    /// Whether anybody gave setting `name` a value, so that it is not the default.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.rows.iter().any(|row| row.setting.name == name && !matches!(row.origin, Origin::Default))
+    }
+
     /// Whether the listener can be reached from this machine only.
     pub fn is_loopback(&self) -> bool {
         self.listen.ip().is_loopback()

@@ -1,7 +1,7 @@
 //! What `serve` says once it accepts connections: to a script one JSON object, to a person what to paste where.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -25,51 +25,81 @@ impl Greeting {
         Greeting { url: format!("{origin}/mcp/"), readonly_url: format!("{origin}/mcp-readonly/"), keys }
     }
 
-    /// The greeting for a person; `program` and `data_dir` are what the line for stdio names.
-    pub fn text(&self, program: &Path, data_dir: &Path) -> String {
+    /// The greeting for a person, who goes on at `place`.
+    pub fn text(&self, place: &Place) -> String {
         let Greeting { url, readonly_url, keys } = self;
+        let origin = url.trim_end_matches("/mcp/");
         let mut text = format!(
             "Chaterimo {} is ready.\n\n  full access  {url}\n  read-only    {readonly_url}\n\n",
             env!("CARGO_PKG_VERSION")
         );
-        let key = match keys {
-            Some(Keys {
-                api_key,
-                readonly_api_key,
-                free_api_key,
-                owner_email,
-                owner_password,
-                analyst_email,
-                analyst_password,
-            }) => {
-                let _ = write!(
-                    text,
-                    "Keys of the demo, shown this once:\n\n  full access  {api_key}\n  read-only    \
-                     {readonly_api_key}\n  Free plan    {free_api_key}\n\n"
-                );
-                let origin = url.trim_end_matches("mcp/");
-                let _ = write!(
-                    text,
-                    "Sign in at {origin}login, with passwords of this start:\n\n  {owner_email:<22}{owner_password}\n  \
-                     {analyst_email:<22}{analyst_password}\n\n"
-                );
-                api_key
-            }
-            None => {
-                text.push_str(
-                    "Make a key with `chaterimo key create`, and put it in place of cha_… below.\n\n",
-                );
-                "cha_…"
-            }
+        let _ = match keys {
+            Some(keys) => write!(text, "{}", of_the_demo(keys, origin)),
+            None if place.empty => write!(
+                text,
+                "There is no organisation yet. Make one, and open the link that is printed for its owner:\n\n  \
+                 {}\n\nFrom then on people sign in to the dashboard at {origin}/login\n\n",
+                place.command("org create NAME --owner EMAIL")
+            ),
+            None => write!(text, "Sign in to the dashboard at {origin}/login\n\n"),
         };
-        let (program, data_dir) = (quoted(program), quoted(data_dir));
+        let (key, made) = match keys {
+            Some(keys) => (keys.api_key.as_str(), String::new()),
+            None => (
+                "cha_…",
+                format!(" in place of cha_…, which the dashboard or `{}` makes", place.command("key create")),
+            ),
+        };
+        let (program, data_dir) = (quoted(&place.program), quoted(&place.data_dir));
         let _ = write!(
             text,
-            "Connect Claude Code over HTTP:\n\n  claude mcp add --transport http chaterimo {url} --header \
+            "Connect Claude Code by signing in:\n\n  claude mcp add --transport http chaterimo {url}\n  claude mcp login \
+             chaterimo\n\nor with a key{made}:\n\n  claude mcp add --transport http chaterimo {url} --header \
              \"Authorization: Bearer {key}\"\n\nor over stdio, which needs no server running:\n\n  claude mcp add \
              chaterimo --env CHATERIMO_API_KEY={key} -- {program} stdio --data-dir {data_dir}\n\nStop with Ctrl-C."
         );
         text
+    }
+}
+
+/// Keys and passwords of a demo at `origin`.
+fn of_the_demo(keys: &Keys, origin: &str) -> String {
+    let Keys {
+        api_key,
+        readonly_api_key,
+        free_api_key,
+        owner_email,
+        owner_password,
+        analyst_email,
+        analyst_password,
+    } = keys;
+    format!(
+        "Keys of the demo, shown this once:\n\n  full access  {api_key}\n  read-only    {readonly_api_key}\n  Free plan    \
+         {free_api_key}\n\nSign in at {origin}/login, with passwords of this start:\n\n  \
+         {owner_email:<22}{owner_password}\n  {analyst_email:<22}{analyst_password}\n\n"
+    )
+}
+
+/// What a person's next commands depend on.
+pub struct Place {
+    /// This program.
+    pub program: PathBuf,
+    /// The data folder, from the root.
+    pub data_dir: PathBuf,
+    /// Whether it is another than the default, so that commands must name it.
+    pub chosen: bool,
+    /// Whether it holds no organisation yet.
+    pub empty: bool,
+}
+
+impl Place {
+    /// A command of this program on this data, for a POSIX shell.
+    fn command(&self, arguments: &str) -> String {
+        let mut line = format!("{} {arguments}", quoted(&self.program));
+        if self.chosen {
+            let _ = write!(line, " --data-dir {}", quoted(&self.data_dir));
+        }
+        line
     }
 }
 
@@ -118,12 +148,12 @@ mod tests {
 
     #[test]
     fn people_get_lines_to_paste() {
-        let greeting = Greeting::new("https://mcp.example.com", Some(keys()));
-        let text = greeting.text(Path::new("/opt/chaterimo"), Path::new("/home/ada/it's data"));
+        let text = Greeting::new("https://mcp.example.com", Some(keys())).text(&place(true, false));
         let check = |line: &str| assert!(text.lines().any(|l| l.trim() == line), "{line} is not in {text}");
         check("full access  https://mcp.example.com/mcp/");
         check("read-only    https://mcp.example.com/mcp-readonly/");
         check("Free plan    cha_f");
+        check("claude mcp login chaterimo");
         check("Sign in at https://mcp.example.com/login, with passwords of this start:");
         check("owner@demo.example    one");
         check("analyst@demo.example  two");
@@ -133,5 +163,24 @@ mod tests {
         check(
             r"claude mcp add chaterimo --env CHATERIMO_API_KEY=cha_a -- /opt/chaterimo stdio --data-dir '/home/ada/it'\''s data'",
         );
+    }
+
+    fn place(chosen: bool, empty: bool) -> Place {
+        Place { program: "/opt/chaterimo".into(), data_dir: "/home/ada/it's data".into(), chosen, empty }
+    }
+
+    #[test]
+    fn the_first_start_says_how_to_go_on() {
+        let check = |place: Place, expected: &str| {
+            let text = Greeting::new("https://mcp.example.com", None).text(&place);
+            assert!(text.contains(expected), "{expected} is not in {text}");
+            assert!(text.contains("https://mcp.example.com/login\n"), "{text}");
+        };
+        check(place(false, true), "  /opt/chaterimo org create NAME --owner EMAIL\n");
+        check(
+            place(true, true),
+            r"  /opt/chaterimo org create NAME --owner EMAIL --data-dir '/home/ada/it'\''s data'",
+        );
+        check(place(false, false), "`/opt/chaterimo key create` makes");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::block_in_place;
 
-use super::greeting::Greeting;
+use super::greeting::{Greeting, Place};
 use super::{Context, flags};
 use crate::access;
 use crate::app::App;
@@ -14,7 +14,7 @@ use crate::demo;
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, Listener, Options, Site};
 use crate::oauth;
-use crate::store::{Store, call_log, oauth_grant};
+use crate::store::{Store, call_log, oauth_grant, organisation};
 
 /// `chaterimo serve`
 #[derive(clap::Args)]
@@ -58,9 +58,12 @@ impl Args {
         if self.json {
             out.line(serde_json::to_string(&greeting).map_err(Error::internal)?)?;
         } else {
-            let program = std::env::current_exe().unwrap_or_else(|_| "chaterimo".into());
-            let data_dir = std::path::absolute(&config.data_dir).map_err(Error::internal)?;
-            out.line(greeting.text(&program, &data_dir))?;
+            out.line(greeting.text(&Place {
+                program: std::env::current_exe().unwrap_or_else(|_| "chaterimo".into()),
+                data_dir: std::path::absolute(&config.data_dir).map_err(Error::internal)?,
+                chosen: config.is_set("data_dir"),
+                empty: app.store.read(organisation::list)?.is_empty(),
+            }))?;
         }
         let house = tokio::spawn(keep_house(Arc::clone(&app), config.session_idle_days, config.log_days));
         http::serve(listener, Arc::new(Site::new(app, options)), signals).await;
