@@ -123,16 +123,15 @@ pub fn create(tx: &TenantTx<'_>, new: &NewGrant, now: Time) -> Result<i64> {
     Ok(id)
 }
 
-/// The grants that hold, newest first: all of the organisation's, or those of one person.
+/// The grants that hold, newest first: all of the organisation's, or those of one person. One whose app has not
+/// redeemed its code is none yet.
 pub fn list(tx: &TenantTx<'_>, user: Option<i64>, now: Time) -> Result<Vec<Listed>> {
     let sql = "SELECT id, user, email, client_id, client_name, client_kind, redirect_origin, endpoint, write, read_only, \
                       chatbots, created_at, last_used_at, expires_at \
                FROM oauth_grant g WHERE organisation = ?1 AND (?2 IS NULL OR user = ?2) \
                  AND revoked_at IS NULL AND expires_at > ?3 \
-                 AND (EXISTS (SELECT 1 FROM oauth_token t WHERE t.organisation = ?1 AND t.grant_id = g.id \
-                              AND t.expires_at > ?3) \
-                   OR EXISTS (SELECT 1 FROM oauth_code c WHERE c.organisation = ?1 AND c.grant_id = g.id \
-                              AND c.expires_at > ?3 AND c.used_at IS NULL)) \
+                 AND EXISTS (SELECT 1 FROM oauth_token t WHERE t.organisation = ?1 AND t.grant_id = g.id \
+                             AND t.expires_at > ?3) \
                ORDER BY id DESC";
     tx.all(sql, &[&user, &now.0], listed)
 }
