@@ -42,7 +42,7 @@ pub(in super::super) fn show(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     let person = Person { session: visitor.session, user: visitor.user };
     let text = oauth.open_request(person, &request)?;
     let consent = oauth.consent(person, &text, Some(&visitor.organisation.slug))?;
-    pages::consent::page(visit, &consent)
+    pages::consent::page(visit, &consent, "")
 }
 
 /// The same request in the body of a POST (OAuth 2.1, section 3.1): it goes on as a GET, so that signing in on the way
@@ -62,9 +62,14 @@ pub(in super::super) fn decide(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     })?;
     let person = Person { session: visitor.session, user: visitor.user };
     let request = visit.form.get("request").unwrap_or_default();
-    let url = match pages::consent::decision(&visit.form)? {
-        Some(decision) => oauth.allow(person, request, decision)?,
-        None => oauth.deny(person, request)?,
+    let url = match pages::consent::decision(&visit.form) {
+        Ok(Some(decision)) => oauth.allow(person, request, decision)?,
+        Ok(None) => oauth.deny(person, request)?,
+        Err(wrong) => {
+            let consent = oauth.consent(person, request, Some(&visitor.organisation.slug))?;
+            let again = pages::consent::page(visit, &consent, &wrong.public)?;
+            return Ok(respond::with_status(again, StatusCode::BAD_REQUEST));
+        }
     };
     Ok(respond::see_other(&url))
 }

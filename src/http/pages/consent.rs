@@ -5,11 +5,13 @@
 use std::iter;
 
 use askama::Template;
+use hyper::Method;
+use jiff::civil::Date;
 
 use super::{Frame, html_for};
 use crate::access::Endpoint;
 use crate::access::accounts::Visitor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::form::Form;
 use crate::http::respond::{Answer, Refusal};
 use crate::http::visit::Visit;
@@ -25,6 +27,10 @@ struct Page<'a> {
     frame: Frame<'a>,
     asked: &'a Consent,
     places: Vec<Offered<'a>>,
+    /// Where another person comes back to once signed in; empty where nobody can.
+    here: &'a str,
+    /// Why the form was refused.
+    wrong: &'a str,
 }
 
 /// An organisation, and the chatbots that the app can be limited to in it.
@@ -45,18 +51,27 @@ impl Page<'_> {
         places.map(|offered| offered.place.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
+    /// The day on which the app registered itself, for people.
+    fn date(&self, day: &str) -> String {
+        day.parse::<Date>().map_or_else(|_| day.to_owned(), |day| day.strftime("%-d %b %Y").to_string())
+    }
+
     /// Whether the app could be limited to fewer chatbots than there are.
     fn has_limit(&self) -> bool {
         self.places.iter().any(|offered| offered.chatbots.len() > 1)
     }
 }
 
-/// The page for a request. Its form posts `request`, `organisation`, `endpoint`, `write`, `chatbot` and `decision` to
-/// `/authorize/decision`.
+/// The page for a request, with why its form was refused before, if it was. The form posts `request`, `organisation`,
+/// `endpoint`, `write`, `offered`, `chatbot` and `decision` to `/authorize/decision`.
 ///
 /// # Errors
 /// The way to the sign-in page, for whoever is not signed in; those of the store.
-pub(in crate::http) fn page<'p>(visit: &'p Visit<'_>, asked: &'p Consent) -> Result<Answer, Refusal> {
+pub(in crate::http) fn page<'p>(
+    visit: &'p Visit<'_>,
+    asked: &'p Consent,
+    wrong: &str,
+) -> Result<Answer, Refusal> {
     let visitor = visit.member()?;
     let places = visit.asked.site.app.store.read(|tx| {
         let offered = |place: &'p Place| Ok(Offered { place, chatbots: chatbots(tx, visitor, place)? });
@@ -64,7 +79,10 @@ pub(in crate::http) fn page<'p>(visit: &'p Visit<'_>, asked: &'p Consent) -> Res
     })?;
     let title = format!("Connect “{}”?", asked.client_name);
     let frame = Frame { title: &title, place: "", visitor: None, csrf: &visit.csrf };
-    html_for(&Page { frame, asked, places }, &asked.redirect_origin)
+    let uri = &visit.asked.parts.uri;
+    let here = uri.path_and_query().map_or("", |here| here.as_str());
+    let here = if visit.asked.parts.method == Method::GET { here } else { "" };
+    html_for(&Page { frame, asked, places, here, wrong }, &asked.redirect_origin)
 }
 
 fn chatbots(tx: &SystemTx<'_>, visitor: &Visitor, place: &Place) -> Result<Vec<(i64, String)>> {
@@ -76,8 +94,8 @@ fn chatbots(tx: &SystemTx<'_>, visitor: &Visitor, place: &Place) -> Result<Vec<(
 /// What the form allows; `None` when it does not say so in that very word.
 ///
 /// # Errors
-/// 400 when chatbots were ticked, but none of the organisation that was chosen.
-pub(in crate::http) fn decision(form: &Form) -> Result<Option<Decision>, Refusal> {
+/// `Invalid` when no chatbot of the organisation that was chosen is ticked, though some were offered or ticked.
+pub(in crate::http) fn decision(form: &Form) -> Result<Option<Decision>> {
     if form.get("decision") != Some("allow") {
         return Ok(None);
     }
@@ -89,21 +107,23 @@ pub(in crate::http) fn decision(form: &Form) -> Result<Option<Decision>, Refusal
     }))
 }
 
-/// The chatbots that were ticked in the chosen organisation, each as `slug/number`; `None` when none was ticked in any.
-fn limit(form: &Form) -> Result<Option<Vec<i64>>, Refusal> {
-    if form.get("chatbot").is_none() {
-        return Ok(None);
-    }
-    let ticked = form.all("chatbot").filter_map(|value| value.split_once('/'));
-    let here = ticked.filter(|(slug, _)| Some(*slug) == form.text("organisation"));
-    let ids: Vec<i64> = here.filter_map(|(_, id)| id.parse().ok()).collect();
-    match ids.is_empty() {
-        false => Ok(Some(ids)),
-        true => Err(Refusal::new(
-            400,
-            "invalid",
-            "The chatbots you ticked are not of the organisation you chose. Go back and tick some of that one, or none.",
+/// The chatbots of the chosen organisation that were ticked, each as `slug/number`; `None` without a limit: when all
+/// were that the form offered, which `offered` says as `slug/how many`, or when it offered none.
+fn limit(form: &Form) -> Result<Option<Vec<i64>>> {
+    let organisation = form.text("organisation");
+    let here = |value: &'_ str| -> Option<i64> {
+        let (slug, number) = value.split_once('/')?;
+        if Some(slug) == organisation { number.parse().ok() } else { None }
+    };
+    let ids: Vec<i64> = form.all("chatbot").filter_map(here).collect();
+    match form.all("offered").find_map(here) {
+        Some(offered) if ids.len() as i64 == offered => Ok(None),
+        None if form.get("chatbot").is_none() => Ok(None),
+        _ if ids.is_empty() => Err(Error::invalid(
+            "An app without any chatbot is of no use: leave at least one of the organisation ticked, or cancel. All are \
+             ticked again below.",
         )),
+        _ => Ok(Some(ids)),
     }
 }
 
@@ -139,9 +159,19 @@ mod tests {
         check("endpoint=full&write=1", Some(Endpoint::Full), true, None);
         check("endpoint=readonly", Some(Endpoint::ReadOnly), false, None);
         check("chatbot=acme%2F3&chatbot=acme%2F5&chatbot=other%2F4", None, false, Some(vec![3, 5]));
-        for elsewhere in ["chatbot=other%2F4", "chatbot=acme%2Fx", "chatbot=4"] {
+        let offered = "offered=acme%2F2&offered=other%2F1&chatbot=other%2F4&chatbot=acme%2F3";
+        check(offered, None, false, Some(vec![3]));
+        check(&format!("{offered}&chatbot=acme%2F5"), None, false, None);
+        check("offered=acme%2F0&offered=other%2F1&chatbot=other%2F4", None, false, None);
+        for elsewhere in [
+            "offered=acme%2F2",
+            "offered=acme%2F2&chatbot=other%2F4",
+            "chatbot=other%2F4",
+            "chatbot=acme%2Fx",
+            "chatbot=4",
+        ] {
             let form = format!("decision=allow&organisation=acme&{elsewhere}");
-            assert_eq!(decision(&Form::parse(form.as_bytes())).unwrap_err().status, 400, "{elsewhere}");
+            assert!(decision(&Form::parse(form.as_bytes())).is_err(), "{elsewhere}");
         }
     }
 }

@@ -62,10 +62,11 @@ pub(in crate::http) fn sign_in(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     settle(visit, tried, next, WRONG, |wrong| login(visit, next, again, wrong))
 }
 
-/// Signs out.
+/// Signs out; `next` of the form is where to go then, else the sign-in page.
 pub(in crate::http) fn sign_out(visit: &Visit<'_>) -> Result<Answer, Refusal> {
     visit.asked.site.accounts.sign_out(&visit.browser.secret)?;
-    let mut answer = respond::see_other("/login");
+    let next = visit.form.get("next").map_or("/login", |next| local(Some(next)));
+    let mut answer = respond::see_other(next);
     respond::set_cookie(&mut answer, &cookie(visit.asked.site, ""));
     Ok(answer)
 }
