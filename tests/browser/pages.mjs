@@ -82,16 +82,25 @@ class App {
 
   /** How many tools it sees, or the status that it is refused with. */
   async tools() {
+    const answer = await this.send("tools/list", {});
+    return answer.ok ? (await answer.json()).result.tools.length : answer.status;
+  }
+
+  /** Calls a tool, whatever comes of it. */
+  async call(name, given) {
+    await (await this.send("tools/call", { name, arguments: given }, { "mcp-name": name })).text();
+  }
+
+  send(method, params, more = {}) {
     const meta = { "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} };
-    const answer = await fetch(`${origin}/mcp/`, {
+    return fetch(`${origin}/mcp/`, {
       method: "POST",
       headers: {
         authorization: `Bearer ${this.token}`, "content-type": "application/json", accept: "application/json, text/event-stream",
-        "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list",
+        "mcp-protocol-version": "2026-07-28", "mcp-method": method, ...more,
       },
-      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: { _meta: meta } }),
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { ...params, _meta: meta } }),
     });
-    return answer.ok ? (await answer.json()).result.tools.length : answer.status;
   }
 
   close() {
@@ -130,6 +139,8 @@ for (const width of [1280, 360]) {
   await press(page, "Make the key");
   check("a new key is shown", /cha_\w{49}/.test(await page.innerText("main")));
   check("a label is shown as it was given", (await page.innerText("main")).includes("Anna's <laptop> & desk"));
+  await page.reload();
+  check("reloading makes no second key", (await page.innerText("main")).includes("This form was sent already"));
   await page.goto(`${origin}/keys`);
   check("a key is shown once", !/cha_\w{49}/.test(await page.innerText("main")));
   await page.goto(`${origin}/sessions`);
@@ -158,6 +169,21 @@ for (const [decision, options] of [["Cancel", { width: 360, scheme: "dark" }], [
   await browser.close();
 }
 check("an app that was allowed reads and writes", (await app.tools()) === 19);
+// A row of the log is a card on a phone: what matters is on the screen.
+await app.call("list_chatbots", {});
+await app.call("get_chatbot", { chatbot_id: 1 });
+await app.call("update_chatbot_model", { chatbot_id: 1, model: "none of these" });
+for (const options of [{ width: 360, scheme: "light" }, { width: 1280, scheme: "dark" }]) {
+  const { browser, page } = await person(options);
+  await signIn(page, email, password);
+  await page.goto(`${origin}/sessions`);
+  await look(page, "sessions with calls", options);
+  const ends = await page.locator("table.log tbody .tag, table.log tbody .name").evaluateAll((all) => all.map((one) => one.getBoundingClientRect().right));
+  check("every tool and outcome is on the screen", ends.length > 1 && ends.every((end) => end <= options.width));
+  await page.goto(origin);
+  await look(page, "overview with calls", options);
+  await browser.close();
+}
 
 // Its person narrows it, then ends it, without scripts.
 {
