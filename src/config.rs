@@ -185,9 +185,10 @@ impl Config {
             .map_or_else(String::new, |row| row.origin.to_string())
     }
 
-    /// Whether anybody gave setting `name` a value, so that it is not the default.
-    pub fn is_set(&self, name: &str) -> bool {
-        self.rows.iter().any(|row| row.setting.name == name && !matches!(row.origin, Origin::Default))
+    /// Whether setting `name` was given to this process alone, by a flag or a variable, so that others do not know it.
+    pub fn is_given(&self, name: &str) -> bool {
+        let given = |origin: &Origin| matches!(origin, Origin::Flag(_) | Origin::Variable(_));
+        self.rows.iter().any(|row| row.setting.name == name && given(&row.origin))
     }
 
     /// Whether the listener can be reached from this machine only.

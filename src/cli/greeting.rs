@@ -39,7 +39,10 @@ impl Greeting {
                 text,
                 "There is no organisation yet. Make one, and open the link that is printed for its owner:\n\n  \
                  {}\n\nFrom then on people sign in to the dashboard at {origin}/login\n\n",
-                place.command("org create NAME --owner EMAIL")
+                place.command(&format!(
+                    "org create NAME --owner EMAIL{}",
+                    if place.moved { format!(" --public-url {origin}") } else { String::new() }
+                ))
             ),
             None => write!(text, "Sign in to the dashboard at {origin}/login\n\n"),
         };
@@ -88,6 +91,8 @@ pub struct Place {
     pub data_dir: PathBuf,
     /// Whether it is another than the default, so that commands must name it.
     pub chosen: bool,
+    /// Whether commands that print a link must be told where the server is.
+    pub moved: bool,
     /// Whether it holds no organisation yet.
     pub empty: bool,
 }
@@ -166,7 +171,13 @@ mod tests {
     }
 
     fn place(chosen: bool, empty: bool) -> Place {
-        Place { program: "/opt/chaterimo".into(), data_dir: "/home/ada/it's data".into(), chosen, empty }
+        Place {
+            program: "/opt/chaterimo".into(),
+            data_dir: "/home/ada/it's data".into(),
+            chosen,
+            moved: chosen,
+            empty,
+        }
     }
 
     #[test]
@@ -179,7 +190,7 @@ mod tests {
         check(place(false, true), "  /opt/chaterimo org create NAME --owner EMAIL\n");
         check(
             place(true, true),
-            r"  /opt/chaterimo org create NAME --owner EMAIL --data-dir '/home/ada/it'\''s data'",
+            r"  /opt/chaterimo org create NAME --owner EMAIL --public-url https://mcp.example.com --data-dir '/home/ada/it'\''s data'",
         );
         check(place(false, false), "`/opt/chaterimo key create` makes");
     }

@@ -61,7 +61,8 @@ impl Args {
             out.line(greeting.text(&Place {
                 program: std::env::current_exe().unwrap_or_else(|_| "chaterimo".into()),
                 data_dir: std::path::absolute(&config.data_dir).map_err(Error::internal)?,
-                chosen: config.is_set("data_dir"),
+                chosen: config.is_given("data_dir"),
+                moved: config.is_given("listen") || config.is_given("public_url"),
                 empty: app.store.read(organisation::list)?.is_empty(),
             }))?;
         }
