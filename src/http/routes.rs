@@ -47,8 +47,9 @@ pub(super) enum Handler {
     Page(fn(&Visit<'_>) -> Result<Answer, Refusal>),
 }
 
-/// Bytes of a form, or of a client's registration.
-pub(super) const FORM_BYTES: usize = 16 * 1_024;
+/// Bytes of a form, or of a client's registration: consent may carry two hundred ticked chatbots with long names of
+/// organisations.
+pub(super) const FORM_BYTES: usize = 32 * 1_024;
 
 /// One row of the table.
 pub(super) struct Route {

@@ -113,7 +113,7 @@ fn apps_register_themselves() {
         r#"{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"x"}"#,
         "invalid_client_metadata",
     );
-    check(post("/register", json, &" ".repeat(16_385)), 413, "invalid_request");
+    check(post("/register", json, &" ".repeat(32_769)), 413, "invalid_request");
     check(post("/register", "Content-Type: text/plain\r\n", code), 415, "invalid_request");
     check(post("/register", "", code), 415, "invalid_request");
     check(format!("GET /register HTTP/1.1\r\n{HOST}\r\n"), 405, "invalid_request");

@@ -438,7 +438,7 @@ fn bad_input_at_the_token_endpoint() {
         let basic = format!("{FORM}Authorization: Basic ZGNyX3Vua25vd246eA==\r\n");
         let challenge = check(path, &basic, "token=x", 401, "invalid_client");
         assert_eq!(challenge.as_deref(), Some("Basic realm=\"chaterimo\""));
-        let big = format!("{id}&token={}", "x".repeat(16 * 1024));
+        let big = format!("{id}&token={}", "x".repeat(32 * 1024));
         check(path, FORM, &big, 413, "invalid_request");
     }
     check("/token", FORM, &id, 400, "invalid_request");

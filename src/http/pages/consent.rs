@@ -18,7 +18,7 @@ use crate::http::visit::Visit;
 use crate::oauth::consent::{Consent, Decision, KnownBy, Place};
 use crate::store::{SystemTx, chatbot};
 
-/// Chatbots of one organisation that the page offers to limit the app to.
+/// Chatbots that the page offers to limit the app to, those of all organisations together: all are posted.
 const OFFERED_MAX: i64 = 200;
 
 #[derive(Template)]
@@ -73,8 +73,9 @@ pub(in crate::http) fn page<'p>(
     wrong: &str,
 ) -> Result<Answer, Refusal> {
     let visitor = visit.member()?;
+    let most = OFFERED_MAX / (asked.places.len() as i64).max(1);
     let places = visit.asked.site.app.store.read(|tx| {
-        let offered = |place: &'p Place| Ok(Offered { place, chatbots: chatbots(tx, visitor, place)? });
+        let offered = |place: &'p Place| Ok(Offered { place, chatbots: chatbots(tx, visitor, place, most)? });
         asked.places.iter().map(offered).collect::<Result<Vec<_>>>()
     })?;
     let title = format!("Connect “{}”?", asked.client_name);
@@ -85,10 +86,10 @@ pub(in crate::http) fn page<'p>(
     html_for(&Page { frame, asked, places, here, wrong }, &asked.redirect_origin)
 }
 
-fn chatbots(tx: &SystemTx<'_>, visitor: &Visitor, place: &Place) -> Result<Vec<(i64, String)>> {
+fn chatbots(tx: &SystemTx<'_>, visitor: &Visitor, place: &Place, most: i64) -> Result<Vec<(i64, String)>> {
     let mut memberships = iter::once(&visitor.organisation).chain(&visitor.others);
     let Some(here) = memberships.find(|here| here.slug == place.slug) else { return Ok(Vec::new()) };
-    chatbot::names(&tx.tenant(here.tenant), OFFERED_MAX)
+    chatbot::names(&tx.tenant(here.tenant), most)
 }
 
 /// What the form allows; `None` when it does not say so in that very word.
