@@ -146,4 +146,10 @@ fn what_to_paste_names_this_server() {
     check(&olivia, "You are an analyst", false);
     check(&ann, "claude mcp add --transport http chaterimo https://chat.example.com/mcp-readonly/<", true);
     check(&ann, "You are an analyst", true);
+    check(&olivia, "Ask an owner or an admin", false);
+    check(&ann, "Ask an owner or an admin", true);
+    for (email, path) in [("olivia@example.com", "mcp"), ("ann@example.com", "mcp-readonly")] {
+        let apps = house.signed_in(email).get("/apps").body;
+        check(&apps, &format!("<code>https://chat.example.com/{path}/</code>"), true);
+    }
 }
