@@ -36,11 +36,13 @@ class Browser:
             self.url, self.page = answer.url, answer.read().decode()
 
     def send(self, action, **fields):
-        """Sends the form of the present page that posts to `action`: what it carries, and `fields`."""
+        """Sends the form of the present page that posts to `action`: what it carries and has ticked, and `fields`."""
         form = next(form for form in re.findall(r"<form.*?</form>", self.page, re.S) if f'action="{action}' in form)
-        hidden = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', form)
-        hidden = {name: html.unescape(value) for name, value in hidden}
-        body = urllib.parse.urlencode({**hidden, **fields}).encode()
+        inputs = [dict(re.findall(r'([a-z]+)="([^"]*)"', tag)) | {"checked": " checked" in tag}
+                  for tag in re.findall(r"<input[^>]*>", form)]
+        carried = [(field["name"], html.unescape(field.get("value", ""))) for field in inputs
+                   if field["type"] == "hidden" or field["type"] in ("checkbox", "radio") and field["checked"]]
+        body = urllib.parse.urlencode([pair for pair in carried if pair[0] not in fields] + list(fields.items())).encode()
         with self.opener.open(urllib.parse.urljoin(self.url, action), body) as answer:
             self.url, self.page = answer.url, answer.read().decode()
 
