@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use chaterimo::access::accounts::{invitation_link, reset_link};
 use chaterimo::access::{api_key, password};
 use chaterimo::app::App;
-use chaterimo::clock::{self, Clock, MINUTE};
+use chaterimo::clock::{Clock, MINUTE};
 use chaterimo::http::Limits;
 use chaterimo::store::organisation::{self, Plan};
 use chaterimo::store::user::{self, Role};
@@ -481,7 +480,8 @@ fn many_who_sign_in_do_not_hold_up_calls() {
     });
     let request = call("/mcp/", &format!("Authorization: Bearer {}\r\n", key.1), "list_chatbots", "{}");
     let left = AtomicUsize::new(PEOPLE);
-    let (mut calls, mut slowest, start) = (0, Duration::ZERO, clock::instant());
+    // Counted in sign-ins rather than in time, which a busy machine stretches.
+    let (mut calls, mut most) = (0, 0);
     std::thread::scope(|scope| {
         for person in 0..PEOPLE {
             let (house, left) = (&house, &left);
@@ -494,13 +494,14 @@ fn many_who_sign_in_do_not_hold_up_calls() {
             });
         }
         while left.load(Ordering::SeqCst) > 0 {
-            let asked = clock::instant();
+            let before = left.load(Ordering::SeqCst);
             assert_eq!(house.server.ask(request.as_bytes()).status, 200);
-            slowest = slowest.max(asked.elapsed());
+            most = most.max(before - left.load(Ordering::SeqCst));
             calls += 1;
         }
     });
-    let all = start.elapsed();
-    eprintln!("{calls} calls in {all:?} of {PEOPLE} sign-ins, the slowest {slowest:?}");
-    assert!(calls > PEOPLE / 2 && slowest < all / 4, "{calls} calls in {all:?}, the slowest {slowest:?}");
+    assert!(
+        calls > PEOPLE / 2 && most < PEOPLE / 4,
+        "{calls} calls during {PEOPLE} sign-ins; {most} ended during one"
+    );
 }
