@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("stdio", &["app", "protocol", "access"]),
     ("bridge", &["protocol", "client"]),
     ("record", &["protocol", "client"]),
+    ("peer", &["protocol", "client"]),
     ("fuzzing", EVERYTHING),
     ("cli", EVERYTHING),
     ("main", EVERYTHING),

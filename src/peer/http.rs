@@ -1,0 +1,267 @@
+//! Over HTTP: each message a POST, answers as JSON or as events.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Response, Uri};
+use serde_json::{Value, json};
+
+use super::exchange::{End, Exchange, Headers, Raw, Wait, is_request};
+use super::{AFTER_ANSWER, MAX_MESSAGE};
+use crate::client::{Body, Client};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::protocol::framing::encode;
+use crate::protocol::framing::sse::Parser;
+use crate::protocol::rpc::METHOD_NOT_FOUND;
+
+const AGENT: &str = concat!("chaterimo-peer/", env!("CARGO_PKG_VERSION"));
+/// How often a legacy stream that broke before its answer is taken up again.
+const RESUMPTIONS: usize = 5;
+/// The longest pause before that, whatever the server wants.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+pub(super) struct Http {
+    pub(super) client: Client,
+    pub(super) url: Uri,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) patience: Duration,
+}
+
+impl Http {
+    /// Sends, and reads what was waited for; what the server asks in the meantime is answered with `session`.
+    pub(super) async fn exchange(&self, raw: Raw, session: &Headers) -> Result<Exchange> {
+        let deadline = clock::instant() + self.patience;
+        let mut stream = self.open(raw).await?;
+        for _ in 0..RESUMPTIONS {
+            self.read(&mut stream, session, deadline).await?;
+            let Some(last) = stream.to_resume(session) else { break };
+            let pause = stream.retry.unwrap_or_default().min(LONGEST_PAUSE);
+            tokio::time::sleep(pause).await;
+            let headers = session.clone().with("accept", "text/event-stream").with("last-event-id", &last);
+            let get = Raw {
+                method: "GET".into(),
+                headers,
+                wait: stream.exchange.sent.wait.clone(),
+                ..Raw::default()
+            };
+            let next = self.open(get).await?;
+            if next.body.is_none() {
+                break;
+            }
+            stream.take_up(next);
+        }
+        Ok(stream.exchange)
+    }
+
+    async fn read(&self, stream: &mut Stream, session: &Headers, deadline: std::time::Instant) -> Result<()> {
+        while stream.wants_more() {
+            let left = deadline.saturating_duration_since(clock::instant());
+            let Some(message) = stream.next(left).await? else { return Ok(()) };
+            if is_request(&message) {
+                let reply = reply_to(&message);
+                let headers = session
+                    .clone()
+                    .with("content-type", "application/json")
+                    .with("accept", "application/json, text/event-stream");
+                let raw =
+                    Raw { method: "POST".into(), headers, body: reply.to_string().into(), ..Raw::default() };
+                self.open(raw).await?;
+            }
+        }
+        stream.finish().await;
+        Ok(())
+    }
+
+    /// Sends: a body that is no stream is read whole, a stream is left to be read.
+    pub(super) async fn open(&self, raw: Raw) -> Result<Stream> {
+        let request = self.request(&raw)?;
+        let answer = self.client.send(request).await?;
+        Stream::of(answer, raw, self.patience).await
+    }
+
+    fn request(&self, raw: &Raw) -> Result<Request<Bytes>> {
+        let wrong = |e: hyper::http::Error| Error::invalid("A header field cannot be sent.").because(e);
+        let method = Method::from_bytes(raw.method.as_bytes()).map_err(|e| wrong(e.into()))?;
+        let uri = match &raw.url {
+            Some(url) => super::parse_url(url)?,
+            None => self.url.clone(),
+        };
+        let mut request = Request::builder().method(method).uri(uri).header(USER_AGENT, AGENT);
+        for (name, value) in &self.headers {
+            if raw.headers.get(name.as_str()).is_none() {
+                request = request.header(name, value);
+            }
+        }
+        for (name, value) in &raw.headers.0 {
+            request = request.header(name, value.as_slice());
+        }
+        request.body(raw.body.clone()).map_err(wrong)
+    }
+}
+
+/// What a client that can do nothing says to a server that asks.
+pub(super) fn reply_to(request: &Value) -> Value {
+    let id = request.get("id").cloned().unwrap_or_default();
+    match request.get("method").and_then(Value::as_str) {
+        Some("ping") => json!({"jsonrpc": "2.0", "id": id, "result": {}}),
+        _ => {
+            let error =
+                json!({"code": METHOD_NOT_FOUND, "message": "This client can do nothing of the kind."});
+            json!({"jsonrpc": "2.0", "id": id, "error": error})
+        }
+    }
+}
+
+/// What headers repeat of a modern message (MCP 2026-07-28, "Request Metadata").
+pub(super) fn repeat(message: &Value, headers: &mut Headers) {
+    let params = message.get("params");
+    let version = params.and_then(|params| params.pointer("/_meta/io.modelcontextprotocol~1protocolVersion"));
+    if let Some(version) = version.and_then(Value::as_str) {
+        headers.set("mcp-protocol-version", &encode(version));
+    }
+    let Some(method) = message.get("method").and_then(Value::as_str) else { return };
+    headers.set("mcp-method", &encode(method));
+    let member = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
+        _ => return,
+    };
+    if let Some(name) = params.and_then(|params| params.get(member)).and_then(Value::as_str) {
+        headers.set("mcp-name", &encode(name));
+    }
+}
+
+/// An answer under way.
+pub(super) struct Stream {
+    pub(super) exchange: Exchange,
+    body: Option<(Body, Parser)>,
+    ready: std::collections::VecDeque<Value>,
+    last_event_id: Option<String>,
+    retry: Option<Duration>,
+}
+
+impl From<Exchange> for Stream {
+    fn from(exchange: Exchange) -> Stream {
+        let ready = exchange.messages.iter().cloned().collect();
+        Stream { exchange, body: None, ready, last_event_id: None, retry: None }
+    }
+}
+
+impl Stream {
+    async fn of(answer: Response<Body>, sent: Raw, patience: Duration) -> Result<Stream> {
+        let (head, body) = answer.into_parts();
+        let status = Some(head.status.as_u16());
+        let mut exchange = Exchange { sent, status, headers: head.headers, ..Exchange::default() };
+        if exchange.media_type() == "text/event-stream" {
+            let body = Some((body, Parser::new(MAX_MESSAGE)));
+            return Ok(Stream { body, ..Stream::from(exchange) });
+        }
+        match tokio::time::timeout(patience, body.collect(MAX_MESSAGE)).await {
+            Ok(Ok(whole)) => exchange.body = whole.to_vec(),
+            Ok(Err(_)) => exchange.end = End::Broken,
+            Err(_) => exchange.end = End::TimedOut,
+        }
+        if let Ok(value) = serde_json::from_slice::<Value>(&exchange.body) {
+            exchange.take(value);
+        }
+        exchange.messages.retain(is_message);
+        let mut stream = Stream::from(exchange);
+        stream.ready.clear();
+        Ok(stream)
+    }
+
+    /// The next message within `patience`; `None` when there is none, and then the exchange says why.
+    pub(super) async fn next(&mut self, patience: Duration) -> Result<Option<Value>> {
+        let deadline = clock::instant() + patience;
+        loop {
+            if let Some(message) = self.ready.pop_front() {
+                return Ok(Some(message));
+            }
+            let Some((body, parser)) = &mut self.body else { return Ok(None) };
+            let left = deadline.saturating_duration_since(clock::instant());
+            let chunk = match tokio::time::timeout(left, body.next_chunk()).await {
+                Ok(Ok(Some(chunk))) => chunk,
+                Ok(end) => {
+                    self.exchange.end = if end.is_ok() { End::Whole } else { End::Broken };
+                    self.body = None;
+                    return Ok(None);
+                }
+                Err(_) => {
+                    self.exchange.end = End::TimedOut;
+                    return Ok(None);
+                }
+            };
+            if self.exchange.body.len() < MAX_MESSAGE {
+                self.exchange.body.extend_from_slice(&chunk);
+            }
+            self.retry = retry_in(&chunk).or(self.retry);
+            let events = parser.feed(&chunk);
+            for event in events {
+                let event = event?;
+                self.last_event_id = event.id.or(self.last_event_id.take());
+                let value = serde_json::from_str::<Value>(&event.data);
+                if let Ok(value) = value {
+                    let before = self.exchange.messages.len();
+                    self.exchange.take(value);
+                    self.ready.extend(self.exchange.messages.iter().skip(before).cloned());
+                }
+            }
+        }
+    }
+
+    /// Whether something that came is not looked at yet, or what is waited for did not come.
+    fn wants_more(&self) -> bool {
+        let exchange = &self.exchange;
+        !self.ready.is_empty() || exchange.answer.is_none() || exchange.sent.wait == Wait::None
+    }
+
+    /// After the answer: reads on for a moment, to see whether the server ends the stream.
+    async fn finish(&mut self) {
+        let deadline = clock::instant() + AFTER_ANSWER;
+        while self.body.is_some() {
+            let left = deadline.saturating_duration_since(clock::instant());
+            if !matches!(self.next(left).await, Ok(Some(_))) {
+                break;
+            }
+        }
+        if self.body.take().is_some() {
+            self.exchange.end = End::LeftOpen;
+        }
+    }
+
+    /// Where to take up a legacy stream that ended before its answer.
+    fn to_resume(&self, session: &Headers) -> Option<String> {
+        let waits = matches!(self.exchange.sent.wait, Wait::Answer(_)) && self.exchange.answer.is_none();
+        let broke = self.body.is_none() && matches!(self.exchange.end, End::Whole | End::Broken);
+        (waits && broke && !session.0.is_empty()).then(|| self.last_event_id.clone())?
+    }
+
+    fn take_up(&mut self, next: Stream) {
+        self.body = next.body;
+        self.last_event_id = next.last_event_id.or(self.last_event_id.take());
+    }
+
+    /// What has come and was not given yet.
+    pub(super) fn early(&mut self) -> Option<Value> {
+        self.ready.pop_front()
+    }
+
+    /// Whether nothing more can come.
+    pub(super) fn has_ended(&self) -> bool {
+        self.body.is_none()
+    }
+}
+
+fn is_message(value: &Value) -> bool {
+    value.get("jsonrpc").is_some()
+}
+
+/// The pause that a stream asks for, when it stands whole in one chunk.
+fn retry_in(chunk: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(chunk).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("retry:"))?;
+    line.trim().parse().ok().map(Duration::from_millis)
+}

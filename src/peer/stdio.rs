@@ -1,0 +1,181 @@
+//! On stdio: the server is a process of ours, each message a line.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::process::Stdio as Pipe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::mpsc;
+
+use super::MAX_MESSAGE;
+use super::exchange::{End, Exchange, Raw, Wait, is_request};
+use super::http::reply_to;
+use crate::clock;
+use crate::error::{Error, Kind, Result};
+use crate::protocol::framing::lines::Lines;
+
+/// Lines read ahead of whoever waits for them.
+const MAX_UNREAD: usize = 1_000;
+/// How much of stderr is kept, in bytes.
+const MAX_STDERR: usize = 8 * 1024;
+/// Lines without a message that are kept.
+const MAX_STRAYS: usize = 20;
+
+pub(super) struct Stdio {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: mpsc::Receiver<Vec<u8>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    patience: Duration,
+    /// Messages that came while another was waited for.
+    early: VecDeque<Value>,
+    pub(super) strays: Vec<String>,
+}
+
+impl Stdio {
+    pub(super) fn spawn(command: &[OsString], patience: Duration) -> Result<Stdio> {
+        let (program, arguments) =
+            command.split_first().ok_or_else(|| Error::invalid("There is no command to run."))?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Pipe::piped())
+            .stdout(Pipe::piped())
+            .stderr(Pipe::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|e| {
+                Error::invalid(format!("{} cannot be started: {e}.", program.display())).because(e)
+            })?;
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(Error::internal("a child without pipes"));
+        };
+        let (sender, lines) = mpsc::channel(MAX_UNREAD);
+        tokio::spawn(read(stdout, sender));
+        let kept = Arc::<Mutex<Vec<u8>>>::default();
+        tokio::spawn(keep(stderr, kept.clone()));
+        let (early, strays) = (VecDeque::new(), Vec::new());
+        Ok(Stdio { child, stdin: Some(stdin), lines, stderr: kept, patience, early, strays })
+    }
+
+    /// Writes the line, and reads until what is waited for came.
+    pub(super) async fn exchange(&mut self, raw: Raw) -> Result<Exchange> {
+        let waits = raw.wait != Wait::None;
+        let mut exchange = self.tell(raw).await?;
+        let deadline = clock::instant() + self.patience;
+        while waits && exchange.answer.is_none() {
+            let left = deadline.saturating_duration_since(clock::instant());
+            let Some(message) = self.next(left).await else {
+                exchange.end = if self.lines.is_closed() { End::Broken } else { End::TimedOut };
+                break;
+            };
+            exchange.body.extend_from_slice(message.to_string().as_bytes());
+            exchange.body.push(b'\n');
+            exchange.take(message);
+        }
+        Ok(exchange)
+    }
+
+    /// Writes the line. What came unasked before stands first among the messages.
+    pub(super) async fn tell(&mut self, raw: Raw) -> Result<Exchange> {
+        while let Ok(line) = self.lines.try_recv() {
+            let message = self.read_line(&line);
+            self.early.extend(message);
+        }
+        self.write(&raw.body).await?;
+        Ok(Exchange { sent: raw, messages: self.early.drain(..).collect(), ..Exchange::default() })
+    }
+
+    async fn write(&mut self, line: &[u8]) -> Result<()> {
+        let gone = || Error::new(Kind::Unavailable, "The server's process reads no more.");
+        let stdin = self.stdin.as_mut().ok_or_else(gone)?;
+        let writing = async {
+            stdin.write_all(line).await?;
+            stdin.write_all(b"\n").await?;
+            stdin.flush().await
+        };
+        match tokio::time::timeout(self.patience, writing).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(gone().because(e)),
+            Err(_) => Err(gone()),
+        }
+    }
+
+    /// The next message within `patience`; what the server asks is answered on the way.
+    pub(super) async fn next(&mut self, patience: Duration) -> Option<Value> {
+        if let Some(message) = self.early.pop_front() {
+            return Some(message);
+        }
+        let deadline = clock::instant() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(clock::instant());
+            let line = tokio::time::timeout(left, self.lines.recv()).await.ok().flatten()?;
+            let Some(message) = self.read_line(&line) else { continue };
+            if is_request(&message) {
+                let reply = reply_to(&message).to_string();
+                let _ = self.write(reply.as_bytes()).await;
+            }
+            return Some(message);
+        }
+    }
+
+    fn read_line(&mut self, line: &[u8]) -> Option<Value> {
+        match serde_json::from_slice::<Value>(line) {
+            Ok(value) if value.is_object() || value.is_array() => Some(value),
+            _ => {
+                if self.strays.len() < MAX_STRAYS {
+                    self.strays.push(String::from_utf8_lossy(line).into_owned());
+                }
+                None
+            }
+        }
+    }
+
+    pub(super) fn stderr(&self) -> String {
+        let kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
+
+    /// Closes stdin: whether the process then ended by itself.
+    pub(super) async fn close(mut self, patience: Duration) -> bool {
+        drop(self.stdin.take());
+        // Somebody must read what it still writes, or it cannot end.
+        let drain = async { while self.lines.recv().await.is_some() {} };
+        let ended =
+            tokio::time::timeout(patience, async { tokio::join!(drain, self.child.wait()) }).await.is_ok();
+        if !ended {
+            let _ = self.child.kill().await;
+        }
+        ended
+    }
+}
+
+async fn read(mut from: impl AsyncRead + Unpin, sender: mpsc::Sender<Vec<u8>>) {
+    let mut lines = Lines::new(MAX_MESSAGE);
+    let mut chunk = vec![0; 64 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut chunk).await {
+        for line in lines.feed(&chunk[..count]).into_iter().flatten() {
+            if sender.send(line).await.is_err() {
+                return;
+            }
+        }
+    }
+    if let Some(Ok(line)) = lines.end() {
+        let _ = sender.send(line).await;
+    }
+}
+
+async fn keep(mut from: impl AsyncRead + Unpin, kept: Arc<Mutex<Vec<u8>>>) {
+    let mut chunk = vec![0; 4 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut chunk).await {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(&chunk[..count]);
+        let over = kept.len().saturating_sub(MAX_STDERR);
+        kept.drain(..over);
+    }
+}
