@@ -32,6 +32,12 @@ pub struct Row {
     pub fields: Vec<String>,
 }
 
+impl Row {
+    fn is_blank(&self) -> bool {
+        self.fields.iter().all(|field| field.trim().is_empty())
+    }
+}
+
 /// A row that cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Broken {
@@ -46,16 +52,17 @@ pub struct Broken {
 impl<R: BufRead> Csv<R> {
     /// Reads the header; `Broken` when it cannot be read.
     pub fn open(reader: R) -> io::Result<Result<Csv<R>, Broken>> {
-        let mut lines = Lines::new(reader);
-        let mut ahead = VecDeque::new();
-        ahead.extend(lines.next()?);
-        let first = ahead.front().and_then(|line| line.bytes.as_deref()).unwrap_or_default();
-        let mut csv = Csv { lines, delimiter: delimiter(first), ahead, header: Vec::new() };
-        Ok(match csv.next()? {
-            Some(Ok(row)) => Ok(Csv { header: row.fields, ..csv }),
-            Some(Err(broken)) => Err(broken),
-            None => Ok(csv),
-        })
+        let (lines, ahead) = (Lines::new(reader), VecDeque::new());
+        let mut csv = Csv { lines, ahead, delimiter: b',', header: Vec::new() };
+        while let Some(line) = csv.next_line()? {
+            csv.delimiter = delimiter(line.bytes.as_deref().unwrap_or_default());
+            match csv.row(line)? {
+                Ok(row) if row.is_blank() => {}
+                Ok(row) => return Ok(Ok(Csv { header: row.fields, ..csv })),
+                Err(broken) => return Ok(Err(broken)),
+            }
+        }
+        Ok(Ok(csv))
     }
 
     /// The names of the columns.
@@ -67,7 +74,7 @@ impl<R: BufRead> Csv<R> {
     pub fn next(&mut self) -> io::Result<Option<Result<Row, Broken>>> {
         while let Some(line) = self.next_line()? {
             let row = self.row(line)?;
-            if !row.as_ref().is_ok_and(|row| row.fields.iter().all(|field| field.trim().is_empty())) {
+            if !row.as_ref().is_ok_and(Row::is_blank) {
                 return Ok(Some(row));
             }
         }
@@ -245,6 +252,7 @@ mod tests {
         check("a;b\n1,5;\"2;\"\n", &["2:1,5|2;"]);
         check("a\tb\n1,5\t2\n", &["2:1,5|2"]);
         check("\"a;x;y\",b\n1,2\n", &["2:1|2"]);
+        check("\n \n,,\na;b\n1,5;2\n", &["5:1,5|2"]);
     }
 
     #[test]
