@@ -33,7 +33,7 @@ impl McpHeaders<'_> {
     /// HEADER_MISMATCH unless the headers of a modern request say what its body says (MCP 2026-07-28, "Server
     /// Validation"). `name` is what `Mcp-Name` repeats: a tool's or prompt's name, or a resource's URI; where the body
     /// has none there is nothing to compare.
-    pub(super) fn agree(&self, version: &str, method: &str, name: Option<&str>) -> Result<(), Fault> {
+    pub(crate) fn agree(&self, version: &str, method: &str, name: Option<&str>) -> Result<(), Fault> {
         same("MCP-Protocol-Version", self.protocol_version.map(Cow::Borrowed), version)?;
         same("Mcp-Method", self.method.map(Cow::Borrowed), method)?;
         match name {
@@ -44,7 +44,7 @@ impl McpHeaders<'_> {
 
     /// HEADER_MISMATCH unless `Mcp-Param-{header}` says what the argument says; an argument that is absent or null
     /// has no header to compare.
-    pub(super) fn agree_on_param(&self, header: &str, argument: Option<&Value>) -> Result<(), Fault> {
+    pub(crate) fn agree_on_param(&self, header: &str, argument: Option<&Value>) -> Result<(), Fault> {
         let Some(argument) = argument.filter(|argument| !argument.is_null()) else { return Ok(()) };
         let mut sent = self.params.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header)).peekable();
         if sent.peek().is_none() {
@@ -106,7 +106,8 @@ fn equals(header: &str, argument: &Value) -> bool {
     match argument {
         Value::String(text) => header == text,
         Value::Bool(value) => header == if *value { "true" } else { "false" },
-        Value::Number(number) => match (header.parse::<i64>(), number.as_i64()) {
+        // Whole numbers are compared as such: beyond 2^53 a double stands for several of them.
+        Value::Number(number) => match (header.parse::<i128>(), number.as_i128()) {
             (Ok(header), Some(number)) => header == number,
             _ => header.parse::<f64>().is_ok_and(|header| Some(header) == number.as_f64()),
         },
@@ -117,6 +118,25 @@ fn equals(header: &str, argument: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_compared_by_value() {
+        let check = |header: &str, argument: &str, expected: bool| {
+            assert_eq!(
+                equals(header, &serde_json::from_str(argument).unwrap()),
+                expected,
+                "{header} {argument}"
+            );
+        };
+        check("42", "42", true);
+        check("42.0", "42", true);
+        check("4.2e1", "42.0", true);
+        check("43", "42", false);
+        check("", "0", false);
+        check("9007199254740993", "9007199254740992", false);
+        check("18446744073709551615", "18446744073709551615", true);
+        check("18446744073709551614", "18446744073709551615", false);
+    }
 
     #[test]
     fn what_is_encoded_decodes_to_itself() {
