@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| chaterimo::fuzzing::any(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| chaterimo::fuzzing::message(bytes));

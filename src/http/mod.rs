@@ -6,7 +6,7 @@
 mod accept;
 mod connection;
 mod credential;
-mod form;
+pub(crate) mod form;
 mod limits;
 mod mcp;
 mod oauth;

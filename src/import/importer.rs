@@ -182,6 +182,8 @@ fn reason(error: Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::import::{Counts, Options, Source};
     use crate::store::{chatbot, product};
@@ -194,6 +196,39 @@ mod tests {
             source.for_each(&Options::default(), |row| importer.add(number, row)).unwrap();
         }
         importer.finish().unwrap()
+    }
+
+    /// A line of a product export: few handles, so that rows meet, and now and then something wrong.
+    fn line() -> impl Strategy<Value = String> {
+        let any = |of: &'static [&'static str]| prop::sample::select(of);
+        let handle = any(&["a", "b", "c", "d", "", "\"e"]);
+        let title = any(&["Mug", "Mug", "", "Cup", "\"A, b\""]);
+        (handle, title, any(&["9.90", "", "x", "1,299.00"]), any(&["active", "", "draft", "?", "active,"]))
+            .prop_map(|(handle, title, price, status)| format!("{handle},{title},{price},{status}\n"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(16) })]
+
+        /// Each row of a file is counted once, and the file a second time changes nothing.
+        #[test]
+        fn the_tally_adds_up(lines in prop::collection::vec(line(), 0..24)) {
+            let file = format!("Handle,Title,Price,Status\n{}", lines.concat());
+            let mut rows = 0;
+            let source = Source::open("a.csv", file.as_bytes()).unwrap();
+            source.for_each(&Options::default(), |_| { rows += 1; Ok(()) }).unwrap();
+            let shop = Shop::new();
+            let [first, again] = [(); 2].map(|()| import(&shop, &[("a.csv", &file)]));
+            for tally in [&first, &again] {
+                let all = tally.total();
+                prop_assert_eq!(all.created + all.updated + all.unchanged + all.left_out + all.skipped, rows);
+                prop_assert_eq!(tally.skipped.len() as u64, all.skipped);
+                prop_assert_eq!(tally.left_out.values().sum::<u64>(), all.left_out);
+            }
+            let expected = Counts { created: 0, unchanged: first.total().created, ..first.total() };
+            prop_assert_eq!(again.total(), expected);
+            prop_assert_eq!(&again.skipped, &first.skipped);
+        }
     }
 
     const RULE: &str = r#"{"type": "sales_rule", "external_id": "r", "chatbot": "main", "name": "Stay",

@@ -4,7 +4,7 @@
 //! batches and counts. A row is whole in the store or not at all, and one that is not is named by line and reason.
 //! Imports nothing of ours but the store and what is below it.
 
-mod csv;
+pub(crate) mod csv;
 mod html;
 mod importer;
 mod jsonl;

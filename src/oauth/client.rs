@@ -225,7 +225,7 @@ fn read_credentials(presented: &Presented<'_>) -> Result<Credentials, Fault> {
 }
 
 /// Id and secret of a Basic credential (RFC 7617), each form-encoded inside (RFC 6749, section 2.3.1).
-fn read_basic(authorization: &str) -> Option<(String, String)> {
+pub(crate) fn read_basic(authorization: &str) -> Option<(String, String)> {
     let (scheme, encoded) = authorization.split_once(' ')?;
     let bytes = BASE64.decode(encoded.trim().as_bytes()).ok()?;
     let (id, secret) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;

@@ -1,6 +1,4 @@
-//! The properties that the property tests, the fuzzer and the replay of its corpus share. Each panics when it does not
-//! hold; none is part of what this crate offers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a property that fails panics
+//! A session: messages one after the other.
 
 use std::sync::LazyLock;
 
@@ -11,33 +9,6 @@ use crate::protocol::{
     Annotations, Call, Engine, Id, Incoming, McpHeaders, Message, Outcome, Output, Refusal, Response,
     ServerInfo, Session, Step, ToolDef, View, rpc,
 };
-
-/// Any bytes, as one message and as a conversation.
-pub fn any(bytes: &[u8]) {
-    message(bytes);
-    conversation(bytes);
-}
-
-/// Any bytes: the parser ends, what it takes is written and read back the same, what it refuses it answers.
-pub fn message(bytes: &[u8]) {
-    match rpc::parse(bytes) {
-        Ok(Incoming::One(message)) => reads_back(&message),
-        Ok(Incoming::Batch(messages)) => messages.iter().for_each(reads_back),
-        Err(refusal) => {
-            assert!(matches!(refusal.status, 400 | 413));
-            let Ok(Incoming::One(Message::Response { outcome: Err(_), .. })) = rpc::parse(&refusal.body)
-            else {
-                panic!("a refusal is an error message: {}", String::from_utf8_lossy(&refusal.body))
-            };
-        }
-    }
-}
-
-fn reads_back(message: &Message) {
-    let mut written = Vec::new();
-    message.write(&mut written);
-    assert_eq!(rpc::parse(&written), Ok(Incoming::One(message.clone())));
-}
 
 /// Any conversation on stdio or HTTP: every request is answered exactly once, with its own id, type and all, and
 /// nothing else is answered but what cannot be taken. The first byte chooses view and transport (`0` to `7`); the rest
@@ -64,17 +35,11 @@ pub fn conversation(bytes: &[u8]) {
     }
 }
 
-/// The lines of a stream, which must be the same however it arrives.
-fn lines(stream: &[u8]) -> Vec<Vec<u8>> {
-    let cut = |size: usize| {
-        let mut lines = Lines::new(rpc::MAX_BODY_BYTES);
-        let mut frames: Vec<_> = stream.chunks(size).flat_map(|chunk| lines.feed(chunk)).collect();
-        frames.extend(lines.end());
-        frames
-    };
-    let frames = cut(stream.len().max(1));
-    assert_eq!(frames, cut(7));
-    frames.into_iter().filter_map(Result::ok).collect()
+fn lines(stream: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let mut lines = Lines::new(rpc::MAX_BODY_BYTES);
+    let mut frames = lines.feed(stream);
+    frames.extend(lines.end());
+    frames.into_iter().filter_map(Result::ok)
 }
 
 fn answer(session: &mut Session, view: View, http: bool, message: Message) -> Option<Response> {
