@@ -23,6 +23,7 @@ pub mod oauth;
 // What Claude can do with it.
 pub mod tools;
 pub mod training;
+pub mod views;
 
 // How an operator's own data gets in.
 pub mod demo;
