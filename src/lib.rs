@@ -36,6 +36,7 @@ pub mod app;
 pub mod bridge;
 pub mod cli;
 pub mod client;
+pub mod conformance;
 pub mod http;
 pub mod peer;
 pub mod record;

@@ -4,7 +4,7 @@
 //! Messages pass on untouched and at once; a thread of its own redacts and writes what is noted of them, one line each.
 
 pub mod proxy;
-mod redact;
+pub mod redact;
 pub mod wrapper;
 
 use std::fs::{File, OpenOptions};

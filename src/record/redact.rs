@@ -44,7 +44,7 @@ const MAX_TEXT: usize = 64 * 1024;
 
 /// What was taken out so far.
 #[derive(Default)]
-pub(super) struct Redactor {
+pub struct Redactor {
     /// Secrets and their placeholders, longest secret first, for a short one may be part of a longer.
     known: Vec<(String, String)>,
     counts: HashMap<&'static str, u32>,
@@ -54,12 +54,12 @@ pub(super) struct Redactor {
 
 impl Redactor {
     /// One that knows nothing yet.
-    pub(super) fn new(keep_emails: bool) -> Redactor {
+    pub fn new(keep_emails: bool) -> Redactor {
         Redactor { keep_emails, ..Redactor::default() }
     }
 
     /// Learns `secret`, which is then taken out wherever it stands, and gives its placeholder.
-    pub(super) fn learn(&mut self, kind: &'static str, secret: &str) -> String {
+    pub fn learn(&mut self, kind: &'static str, secret: &str) -> String {
         if let Some((_, placeholder)) = self.known.iter().find(|(known, _)| known == secret) {
             return placeholder.clone();
         }
@@ -72,7 +72,7 @@ impl Redactor {
     }
 
     /// Learns the credentials of a request or an answer, none of which is kept.
-    pub(super) fn learn_headers(&mut self, headers: &HeaderMap) {
+    pub fn learn_headers(&mut self, headers: &HeaderMap) {
         for value in headers.get_all(AUTHORIZATION).iter().filter_map(text_of) {
             let secret = value.split_once(' ').map_or(value, |(_, secret)| secret.trim());
             self.learn_long(if secret.starts_with("cha_") { "key" } else { "token" }, secret);
@@ -98,7 +98,7 @@ impl Redactor {
     }
 
     /// The message in `body`: JSON, or a text where it is none, or nothing.
-    pub(super) fn message(&mut self, body: &[u8], is_form: bool) -> Option<Value> {
+    pub fn message(&mut self, body: &[u8], is_form: bool) -> Option<Value> {
         if body.is_empty() {
             return None;
         }
@@ -115,7 +115,7 @@ impl Redactor {
     }
 
     /// A request's path and query.
-    pub(super) fn path(&mut self, path: &str) -> String {
+    pub fn path(&mut self, path: &str) -> String {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         // A tokenized URL, /mcp/t/TOKEN/, is a credential as a whole.
         let mut segments: Vec<String> = path.split('/').map(|segment| self.text(segment)).collect();
@@ -134,7 +134,7 @@ impl Redactor {
     }
 
     /// `text` without anything known or that looks like a secret.
-    pub(super) fn text(&mut self, text: &str) -> String {
+    pub fn text(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
         for (secret, placeholder) in &self.known {
             if secret.len() >= MIN_SECRET && text.contains(secret) {

@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("bridge", &["protocol", "client"]),
     ("record", &["protocol", "client"]),
     ("peer", &["protocol", "client"]),
+    ("conformance", &["protocol", "client", "peer", "record"]),
     ("fuzzing", EVERYTHING),
     ("cli", EVERYTHING),
     ("main", EVERYTHING),

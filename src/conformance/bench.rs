@@ -1,0 +1,286 @@
+//! What a check works on: a server that is spoken to in one revision, what is known of it, and a note of all that is
+//! said.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::check::Stop;
+use super::evidence::Shown;
+use super::expect::{self, skip, what_came};
+use super::wire::Wire;
+use crate::error::Result;
+use crate::peer::{Dialler, Exchange, Peer, Raw};
+use crate::protocol::revision::Revision;
+
+/// The most pages of a list that are asked for.
+const MAX_PAGES: usize = 20;
+/// The most exchanges that are kept as the evidence of one check.
+const MAX_NOTED: usize = 12;
+
+/// Calls that whoever runs the checks allows: tools by name and the arguments to call them with.
+pub type Calls = BTreeMap<String, Value>;
+
+/// A list with all its pages.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// The items of all pages, in order.
+    pub items: Vec<Value>,
+    /// An exchange for each page.
+    pub pages: Vec<Exchange>,
+    /// The pages never ended, or came back to where they were: in words.
+    pub endless: Option<String>,
+}
+
+/// A server in one revision.
+pub struct Bench {
+    /// Makes peers of the server that are not the lane's own.
+    pub dialler: Dialler,
+    /// The lane's own conversation, opened.
+    pub peer: Peer,
+    /// The revision of the lane.
+    pub revision: Revision,
+    /// The result of `initialize` or `server/discover`.
+    pub opened: Value,
+    /// The exchange that it came in.
+    pub opening: Exchange,
+    /// The tools that may be called though they do not say that they only read.
+    pub calls: Arc<Calls>,
+    pub(super) wire: Wire,
+    pub(super) noted: Vec<Shown>,
+    lists: BTreeMap<&'static str, Arc<Listed>>,
+}
+
+impl Bench {
+    pub(super) fn new(
+        dialler: Dialler,
+        peer: Peer,
+        revision: Revision,
+        opening: Exchange,
+        calls: Arc<Calls>,
+    ) -> Bench {
+        let opened = opening.result().cloned().unwrap_or_default();
+        let mut wire = Wire::new(revision);
+        wire.look(&opening);
+        Bench {
+            dialler,
+            peer,
+            revision,
+            opened,
+            opening,
+            calls,
+            wire,
+            noted: Vec::new(),
+            lists: BTreeMap::new(),
+        }
+    }
+
+    /// Asks, in the lane's conversation.
+    ///
+    /// # Errors
+    /// When the server cannot be talked to.
+    pub async fn ask(&mut self, method: &str, params: Value) -> Result<Exchange> {
+        let message = self.peer.request(method, params);
+        self.send(&message).await
+    }
+
+    /// Sends a message, in the lane's conversation, with the headers that it should have.
+    ///
+    /// # Errors
+    /// When the server cannot be talked to.
+    pub async fn send(&mut self, message: &Value) -> Result<Exchange> {
+        let raw = self.peer.post(message);
+        self.raw(raw).await
+    }
+
+    /// Sends these bytes and headers.
+    ///
+    /// # Errors
+    /// When the server cannot be talked to.
+    pub async fn raw(&mut self, raw: Raw) -> Result<Exchange> {
+        let exchange = self.peer.raw(raw.clone()).await;
+        self.conclude(raw, exchange)
+    }
+
+    /// The same, in another conversation than the lane's.
+    ///
+    /// # Errors
+    /// When the server cannot be talked to.
+    pub async fn raw_on(&mut self, peer: &mut Peer, raw: Raw) -> Result<Exchange> {
+        let exchange = peer.raw(raw.clone()).await;
+        self.conclude(raw, exchange)
+    }
+
+    fn conclude(&mut self, raw: Raw, exchange: Result<Exchange>) -> Result<Exchange> {
+        match exchange {
+            Ok(exchange) => Ok(self.note(exchange)),
+            Err(error) => {
+                self.note(Exchange { sent: raw, end: crate::peer::End::Broken, ..Exchange::default() });
+                Err(error)
+            }
+        }
+    }
+
+    /// Notes an exchange as evidence of the check at hand, and holds its messages against the schema.
+    pub fn note(&mut self, exchange: Exchange) -> Exchange {
+        self.wire.look(&exchange);
+        self.show(&exchange);
+        exchange
+    }
+
+    /// Notes an exchange of before as evidence of the check at hand.
+    pub fn show(&mut self, exchange: &Exchange) {
+        if self.noted.len() < MAX_NOTED {
+            self.noted.push(Shown { exchange: exchange.clone(), opening: self.peer.opening().to_vec() });
+        }
+    }
+
+    /// Another conversation with the server, opened like the lane's: a session, or a process, of its own.
+    ///
+    /// # Errors
+    /// When the server cannot be talked to, or does not open it again.
+    pub async fn another(&mut self) -> Result<Peer, Stop> {
+        let mut peer = self.dialler.dial()?;
+        if self.revision.is_modern() {
+            peer.speak_modern(self.revision.as_str(), json!({}));
+            return Ok(peer);
+        }
+        let opening = peer.shake_hands(self.revision.as_str(), json!({})).await?;
+        let opening = self.note(opening);
+        expect::result(&opening)?;
+        Ok(peer)
+    }
+
+    /// What the server declares.
+    pub fn capabilities(&self) -> &Map<String, Value> {
+        static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+        self.opened.get("capabilities").and_then(Value::as_object).unwrap_or(&NONE)
+    }
+
+    /// Whether the server declares a capability, such as `resources`.
+    pub fn has(&self, capability: &str) -> bool {
+        self.capabilities().contains_key(capability)
+    }
+
+    /// Whether a member of a declared capability is true, such as `subscribe` of `resources`.
+    pub fn has_part(&self, capability: &str, part: &str) -> bool {
+        self.capabilities().get(capability).and_then(|found| found.get(part)) == Some(&json!(true))
+    }
+
+    /// Whether the server declares an extension, such as `io.modelcontextprotocol/tasks`.
+    pub fn has_extension(&self, name: &str) -> bool {
+        self.capabilities().get("extensions").is_some_and(|all| all.get(name).is_some())
+    }
+
+    /// Stops the check as not exercised unless the server declares `capability`.
+    ///
+    /// # Errors
+    /// `Stop::Skips`.
+    pub fn needs(&self, capability: &str) -> Result<(), Stop> {
+        match self.has(capability) {
+            true => Ok(()),
+            false => skip(format!("the server does not declare {capability}")),
+        }
+    }
+
+    /// The items of `tools/list`, `resources/list`, `resources/templates/list` or `prompts/list`, all pages of it;
+    /// asked for once.
+    ///
+    /// # Errors
+    /// Not exercised when the server does not declare it; fails when it does not answer.
+    pub async fn list(&mut self, method: &'static str) -> Result<Arc<Listed>, Stop> {
+        self.needs(method.split('/').next().unwrap_or(method))?;
+        if !self.lists.contains_key(method) {
+            let listed = self.list_anew(method).await?;
+            self.lists.insert(method, Arc::new(listed));
+        }
+        let listed = match self.lists.entry(method) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(_) => Arc::default(),
+        };
+        if let (Some(page), true) = (listed.pages.first(), self.noted.is_empty()) {
+            self.show(page);
+        }
+        Ok(listed)
+    }
+
+    /// The same, asked for now.
+    ///
+    /// # Errors
+    /// Fails when the server does not answer.
+    pub async fn list_anew(&mut self, method: &str) -> Result<Listed, Stop> {
+        let member = member_of(method);
+        let (mut listed, mut cursor) = (Listed::default(), None::<Value>);
+        let mut seen = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let params = cursor.as_ref().map_or(Value::Null, |cursor| json!({"cursor": cursor}));
+            let page = self.ask(method, params).await?;
+            let result = expect::result(&page)?;
+            let Some(items) = result.get(member).and_then(Value::as_array) else {
+                return Err(Stop::Fails(format!("the result of {method} has no array {member}")));
+            };
+            listed.items.extend(items.iter().cloned());
+            let next = result.get("nextCursor").filter(|next| !next.is_null()).cloned();
+            listed.pages.push(page);
+            let Some(next) = next else { return Ok(listed) };
+            if seen.contains(&next) {
+                listed.endless = Some(format!("the cursor {next} came a second time"));
+                return Ok(listed);
+            }
+            seen.push(next.clone());
+            cursor = Some(next);
+        }
+        // A long list is no fault: we only stop asking.
+        Ok(listed)
+    }
+
+    /// The tools that may be called, with arguments: those that were named, and those that say they only read and that
+    /// want no arguments.
+    ///
+    /// # Errors
+    /// Not exercised when there is none.
+    pub async fn callable(&mut self) -> Result<Vec<(Value, Value)>, Stop> {
+        let tools = self.list("tools/list").await?;
+        let calls = self.calls.clone();
+        let fits = |tool: &Value| {
+            let name = tool.get("name")?.as_str()?;
+            if let Some(arguments) = calls.get(name) {
+                return Some((tool.clone(), arguments.clone()));
+            }
+            let reads = tool.pointer("/annotations/readOnlyHint") == Some(&json!(true));
+            let required = tool.pointer("/inputSchema/required").and_then(Value::as_array);
+            (reads && required.is_none_or(Vec::is_empty)).then(|| (tool.clone(), json!({})))
+        };
+        let found: Vec<_> = tools.items.iter().filter_map(fits).collect();
+        match found.is_empty() {
+            false => Ok(found),
+            true => skip(
+                "no tool says that it only reads (readOnlyHint) and wants no arguments; --call NAME='{…}' names one to call",
+            ),
+        }
+    }
+
+    /// Notes what else comes to the lane's conversation for a moment: for what must not come.
+    pub fn moment(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+
+    /// Fails with what came, unless it was an answer of some kind.
+    ///
+    /// # Errors
+    /// `Stop::Fails`.
+    pub fn answered(&self, exchange: &Exchange) -> Result<(), Stop> {
+        expect::ensure(exchange.answer.is_some(), || what_came(exchange))
+    }
+}
+
+/// What the items of a list are called.
+fn member_of(method: &str) -> &str {
+    match method {
+        "resources/templates/list" => "resourceTemplates",
+        _ => method.split('/').next().unwrap_or(method),
+    }
+}

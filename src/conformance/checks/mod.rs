@@ -1,0 +1,31 @@
+//! The table of checks: a file a family, a row a check.
+
+mod tools;
+
+use super::Check;
+
+/// All checks, in the order they run.
+pub fn all() -> impl Iterator<Item = &'static Check> {
+    [tools::CHECKS].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{Era, page};
+    use crate::protocol::revision::Revision;
+
+    #[test]
+    fn ids_are_unique_and_well_formed_and_every_row_says_where_it_comes_from() {
+        let mut seen = std::collections::BTreeSet::new();
+        for check in all() {
+            assert!(seen.insert(check.id), "{} twice", check.id);
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+            assert!(check.id.chars().all(plain) && check.id.contains('.'), "{}", check.id);
+            assert!(check.says.ends_with('.') && !check.title.ends_with('.'), "{}", check.id);
+            let modern_only = check.applies.era == Era::Modern;
+            let revision = if modern_only { Revision::MODERN } else { Revision::LAST_LEGACY };
+            assert!(page(check.source, revision).starts_with("https://"), "{}", check.id);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The official suite's file of expected failures.

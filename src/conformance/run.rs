@@ -1,0 +1,258 @@
+//! A run: each era that the server speaks is a lane, and each check that applies runs in it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::bench::{Bench, Calls};
+use super::check::{Check, Era, Level, Stop};
+use super::evidence::{Evidence, Scribe};
+use super::expect::what_came;
+use super::{checks, page};
+use crate::clock;
+use crate::error::{Error, Kind, Result};
+use crate::peer::{Dialect, Dialler, Options, Target};
+use crate::protocol::revision::Revision;
+
+/// A check may take this many times the patience for one answer.
+const SHARES: u32 = 8;
+/// The exchanges that are shown of a check: the last ones, where what is wrong shows.
+const SHOWN: usize = 3;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The server and how to talk to it.
+    pub options: Options,
+    /// The revisions to test. One that the server does not speak is said to be so.
+    pub revisions: Vec<Revision>,
+    /// Ids of checks, or what they begin with; empty for all.
+    pub only: Vec<String>,
+    /// Calls that are allowed beyond those of tools that only read.
+    pub calls: Calls,
+}
+
+/// How a check ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// In order.
+    Passed,
+    /// A MUST is broken: how.
+    Failed(String),
+    /// A SHOULD is broken: how.
+    Warned(String),
+    /// There is nothing to test: why.
+    NotExercised(String),
+}
+
+impl Outcome {
+    /// It as one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Failed(_) => "failed",
+            Outcome::Warned(_) => "warned",
+            Outcome::NotExercised(_) => "not exercised",
+        }
+    }
+
+    /// What there is to say about it.
+    pub fn text(&self) -> &str {
+        match self {
+            Outcome::Passed => "",
+            Outcome::Failed(text) | Outcome::Warned(text) | Outcome::NotExercised(text) => text,
+        }
+    }
+}
+
+/// What a check found in a lane.
+pub struct Finding {
+    /// The check.
+    pub check: &'static Check,
+    /// The lane's revision.
+    pub revision: Revision,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was said, if it failed or warned.
+    pub evidence: Vec<Evidence>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u128,
+}
+
+impl Finding {
+    /// The URL of the sentence.
+    pub fn url(&self) -> String {
+        page(self.check.source, self.revision)
+    }
+}
+
+/// A lane that was run, or why not.
+pub struct LaneReport {
+    /// The revision asked for.
+    pub asked: Revision,
+    /// The revision tested, and how the server calls itself; or why it was not.
+    pub tested: Result<(Revision, String), String>,
+}
+
+/// All that came of a run.
+pub struct Report {
+    /// The URL, or the command.
+    pub target: String,
+    /// The lanes.
+    pub lanes: Vec<LaneReport>,
+    /// What was found, in the order of the lanes and the table.
+    pub findings: Vec<Finding>,
+    /// How many messages and requests were sent.
+    pub sent: usize,
+}
+
+impl Report {
+    /// How many findings are of this kind, by [`Outcome::word`].
+    pub fn count(&self, word: &str) -> usize {
+        self.findings.iter().filter(|finding| finding.outcome.word() == word).count()
+    }
+}
+
+/// Runs the checks. `watch` is told of each finding as it comes.
+///
+/// # Errors
+/// When no revision could be tested: the server is not there, lets nobody in, or speaks none of them. `Invalid` when
+/// `only` names no check.
+pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> {
+    let chosen = choose(&plan.only)?;
+    let dialler = Dialler::new(plan.options.clone())?;
+    let mut scribe = Scribe::new(&plan.options);
+    let target = scribe.hide(&target_text(&plan.options.target));
+    let mut report = Report { target, lanes: Vec::new(), findings: Vec::new(), sent: 0 };
+    let calls = Arc::new(plan.calls);
+    let mut first = None;
+    for &asked in &plan.revisions {
+        match open(&dialler, asked, calls.clone()).await {
+            Err(error) => {
+                let why = scribe.hide(&error.public);
+                first.get_or_insert(error);
+                report.lanes.push(LaneReport { asked, tested: Err(why) });
+            }
+            Ok(bench) if report.lanes.iter().any(|lane| is_tested(lane, bench.revision)) => {
+                let why = format!("the server answers with {}, which is tested already", bench.revision);
+                report.lanes.push(LaneReport { asked, tested: Err(why) });
+            }
+            Ok(mut bench) => {
+                let is_first = !report.lanes.iter().any(|lane| lane.tested.is_ok());
+                let tested = Ok((bench.revision, name_of(&bench)));
+                report.lanes.push(LaneReport { asked, tested });
+                for check in &chosen {
+                    if check.applies.covers(bench.revision, bench.peer.is_stdio())
+                        && (is_first || check.applies.era != Era::Once)
+                    {
+                        let finding = examine(check, &mut bench, &mut scribe).await;
+                        watch(&finding);
+                        report.findings.push(finding);
+                    }
+                }
+                bench.peer.close(std::time::Duration::from_secs(2)).await;
+            }
+        }
+    }
+    report.sent = dialler.sent();
+    match (report.lanes.iter().any(|lane| lane.tested.is_ok()), first) {
+        (false, Some(error)) => Err(error),
+        _ => Ok(report),
+    }
+}
+
+fn is_tested(lane: &LaneReport, revision: Revision) -> bool {
+    lane.tested.as_ref().is_ok_and(|(tested, _)| *tested == revision)
+}
+
+fn choose(only: &[String]) -> Result<Vec<&'static Check>> {
+    let fits = |check: &Check, wanted: &str| {
+        check.id == wanted || check.id.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
+    };
+    if let Some(unknown) = only.iter().find(|wanted| !checks::all().any(|check| fits(check, wanted))) {
+        return Err(Error::invalid(format!("There is no check {unknown:?}; --list shows them.")));
+    }
+    let wanted = |check: &&Check| only.is_empty() || only.iter().any(|wanted| fits(check, wanted));
+    Ok(checks::all().filter(wanted).collect())
+}
+
+fn target_text(target: &Target) -> String {
+    match target {
+        Target::Url(url) => url.clone(),
+        Target::Command(command) => {
+            command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+fn name_of(bench: &Bench) -> String {
+    let modern = bench.opened.pointer("/_meta/io.modelcontextprotocol~1serverInfo");
+    let info = modern.or_else(|| bench.opened.get("serverInfo"));
+    let part = |name: &str| {
+        let text = info.and_then(|info| info.get(name)).and_then(Value::as_str).unwrap_or_default();
+        text.chars().filter(|c| !c.is_control()).take(80).collect::<String>()
+    };
+    format!("{} {}", part("name"), part("version")).trim().to_owned()
+}
+
+/// Opens a lane.
+async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) -> Result<Bench> {
+    let mut peer = dialler.dial()?;
+    let opening = if asked.is_modern() {
+        peer.speak_modern(asked.as_str(), json!({}));
+        peer.ask("server/discover", Value::Null).await?
+    } else {
+        peer.shake_hands(asked.as_str(), json!({})).await?
+    };
+    let refused = |why: String| {
+        let stderr = peer.stderr();
+        let said = stderr.lines().rev().find(|line| !line.trim().is_empty());
+        let said = said
+            .map(|line| format!(" It says on stderr: {}", super::expect::short(line)))
+            .unwrap_or_default();
+        Error::new(Kind::Unavailable, format!("{why}{said}"))
+    };
+    if let Some(status @ (401 | 403)) = opening.status {
+        let why = "The server lets nobody in without a credential";
+        let todo = "give one with --header 'Authorization: Bearer …', or sign in with --login";
+        return Err(Error::new(Kind::Unauthorized, format!("{why} (HTTP {status}): {todo}.")));
+    }
+    if opening.result().is_none() {
+        return Err(refused(format!("The server does not speak {asked}: {}.", what_came(&opening))));
+    }
+    let agreed = match peer.dialect() {
+        Dialect::Legacy { revision, .. } => revision.clone(),
+        _ => asked.to_string(),
+    };
+    match Revision::parse(&agreed).filter(|agreed| agreed.is_modern() == asked.is_modern()) {
+        Some(revision) => Ok(Bench::new(dialler.clone(), peer, revision, opening, calls)),
+        None => Err(refused(format!("The server agrees on {agreed:?}, which is no revision of that era."))),
+    }
+}
+
+async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) -> Finding {
+    bench.noted.clear();
+    let (revision, start) = (bench.revision, clock::instant());
+    let limit = bench.dialler.options().patience * SHARES;
+    let verdict = tokio::time::timeout(limit, (check.run)(bench))
+        .await
+        .unwrap_or_else(|_| Err(Stop::Fails(format!("the check did not end within {} s", limit.as_secs()))));
+    let broken = |text: String| match check.level {
+        Level::Must => Outcome::Failed(text),
+        Level::Should => Outcome::Warned(text),
+    };
+    let outcome = match verdict {
+        Ok(()) => Outcome::Passed,
+        Err(Stop::Skips(why)) => Outcome::NotExercised(why),
+        Err(Stop::Fails(text)) => broken(scribe.hide(&text)),
+        Err(Stop::Breaks(error)) => broken(scribe.hide(&error.public)),
+    };
+    let skip = bench.noted.len().saturating_sub(SHOWN);
+    let evidence = match outcome {
+        Outcome::Failed(_) | Outcome::Warned(_) => {
+            bench.noted.iter().skip(skip).map(|shown| scribe.write(shown)).collect()
+        }
+        _ => Vec::new(),
+    };
+    Finding { check, revision, outcome, evidence, took_ms: clock::since(start).as_millis() }
+}
