@@ -37,9 +37,12 @@ pub mod bridge;
 pub mod cli;
 pub mod client;
 pub mod conformance;
+pub mod diff;
 pub mod http;
+pub mod local;
 pub mod peer;
 pub mod record;
+pub mod replay;
 pub mod stdio;
 
 // What must hold whatever comes in.

@@ -19,6 +19,7 @@ mod org;
 mod output;
 mod plan;
 mod record;
+mod replay;
 mod restore;
 mod serve;
 mod stdio;
@@ -144,6 +145,8 @@ commands! {
     Doctor(doctor);
     /// Record what a client and an MCP server say to each other
     Record(record);
+    /// Answer a client from a recording, without the server
+    Replay(replay);
     /// Show the settings and check them
     Config(config);
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use crate::error::{Error, Kind, Result};
+use crate::local::stopped;
 use crate::protocol::transcript::Transport;
 use crate::record::{self, Recording, proxy::Proxy, wrapper};
 
@@ -59,7 +60,7 @@ impl Args {
         context.out.line(proxy.url())?;
         tokio::select! {
             () = proxy.run(recording.recorder()) => {}
-            () = record::stopped() => {}
+            () = stopped() => {}
         }
         let messages = recording.finish()?;
         context.out.line(format!("Recorded {messages} messages in {}.", self.out.display()))

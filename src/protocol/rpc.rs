@@ -239,7 +239,7 @@ impl Message {
 }
 
 /// What a client sent, to be shown back to it: in quotes, at most 64 characters of it.
-pub(super) fn quote(text: &str) -> String {
+pub(in crate::protocol) fn quote(text: &str) -> String {
     match text.char_indices().nth(64) {
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
         None => format!("{text:?}"),

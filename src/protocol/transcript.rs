@@ -8,6 +8,7 @@
 //! ```
 
 pub mod compare;
+pub mod turns;
 
 use std::collections::BTreeMap;
 

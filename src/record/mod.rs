@@ -133,19 +133,6 @@ impl Recorder {
     }
 }
 
-/// Until this process is told to stop.
-pub async fn stopped() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        return;
-    }
-    let _ = tokio::signal::ctrl_c().await;
-}
-
 struct Writer {
     file: File,
     redactor: Redactor,

@@ -2,7 +2,6 @@
 //!
 //! It rewrites nothing but `Host`, and takes out `Accept-Encoding`, so that answers come readable.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -18,14 +17,12 @@ use hyper::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
 
 use super::{Head, Recorder};
 use crate::client::{self, Client};
 use crate::error::{Error, Result};
+use crate::local::Local;
 use crate::protocol::framing::sse::Parser;
 use crate::protocol::transcript::From;
 
@@ -48,7 +45,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// A proxy that listens.
 pub struct Proxy {
-    listener: TcpListener,
+    local: Local,
     target: Target,
     url: String,
 }
@@ -70,19 +67,12 @@ impl Proxy {
     /// `Invalid` when `url` is no http or https URL, or `address` is reachable from elsewhere or taken; `Config` when
     /// the CA file cannot be read.
     pub async fn bind(address: SocketAddr, url: &str, ca_file: Option<PathBuf>) -> Result<Proxy> {
-        if !address.ip().is_loopback() {
-            return Err(Error::invalid(format!(
-                "{address} is not on this machine alone; record on 127.0.0.1."
-            )));
-        }
         let origin = origin_of(url)?;
         let client = Client::new(client::Options { ca_file, head: PATIENCE, ..client::Options::default() })?;
-        let taken = |e| Error::invalid(format!("{address} cannot be listened on: {e}.")).because(e);
-        let listener = TcpListener::bind(address).await.map_err(taken)?;
-        let own = format!("http://{}", listener.local_addr().map_err(taken)?);
-        let url = own + url.strip_prefix(&*origin).unwrap_or_default();
+        let local = Local::bind(address).await?;
+        let url = local.origin().to_owned() + url.strip_prefix(&*origin).unwrap_or_default();
         let target = Target { client, origin: origin.into(), exchanges: Arc::default() };
-        Ok(Proxy { listener, target, url })
+        Ok(Proxy { local, target, url })
     }
 
     /// What to give the client instead of the server's URL.
@@ -92,23 +82,13 @@ impl Proxy {
 
     /// Passes on and notes until dropped.
     pub async fn run(self, recorder: Recorder) {
-        loop {
-            // What fails to be accepted is tried again by the client; a full descriptor table empties by itself.
-            let Ok((stream, _)) = self.listener.accept().await else {
-                tokio::task::yield_now().await;
-                continue;
-            };
-            let _ = stream.set_nodelay(true);
-            let (target, recorder) = (self.target.clone(), recorder.clone());
-            let service = service_fn(move |request| {
+        let target = self.target;
+        self.local
+            .serve(move |request| {
                 let (target, recorder) = (target.clone(), recorder.clone());
-                async move { Ok::<_, Infallible>(target.pass(request, recorder).await) }
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(connection);
-        }
+                async move { target.pass(request, recorder).await }
+            })
+            .await;
     }
 }
 

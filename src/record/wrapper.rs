@@ -8,8 +8,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use super::{Recorder, stopped};
+use super::Recorder;
 use crate::error::{Error, Result};
+use crate::local::stopped;
 use crate::protocol::framing::lines::{Frame, Lines};
 use crate::protocol::transcript::{From, MAX_LINE_BYTES};
 

@@ -1,23 +1,66 @@
-//! Whether a replayed answer says the same as the recorded one, but for what differs from run to run.
+//! Whether an answer says the same as the recorded one, but for what differs from run to run.
 //!
-//! The envelope is compared by value: ids, codes, members, `_meta`. What the rows decide (`structuredContent` and the
-//! JSON in a text block) is compared as [`Rows`] says. Left aside are times, cursors, quota numbers, versions of the
-//! server, and the texts of tools, which fixtures of their own hold.
+//! Three readers compare. The tests of this server hold its recordings against a copy of the same rows (`Of::Ours`); texts of
+//! tools and versions are left aside, which fixtures of their own hold. `verify` holds any server against a recording
+//! (`Of::Any`): left aside are times, cursors, request states and other opaque values, and how long something took.
+//! A strict replay holds a client against it (`Of::Client`): left aside are ids, progress tokens, the client's version and
+//! what it adds to `_meta` of its own.
+//!
+//! JSON in a text is compared as JSON, and a placeholder of the recorder (`[token-1]`) stands for any text.
+
+mod values;
+
+use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::clock::Time;
+pub use self::values::{Pointer, is_placeholder};
+use self::values::{brief, fits_placeholders, is_time, is_uuid, object, without_durations, without_numbers};
 
-/// Members whose value may be any of the same type.
-const OPAQUE: [&str; 7] =
+/// Members whose value may be any of the same type, in answers of this server.
+const OURS: [&str; 7] =
     ["description", "inputSchema", "instructions", "nextCursor", "outputSchema", "title", "version"];
 /// Members of results that may be there or not, as the rows and the hour have it.
 const PASSING: [&str; 3] = ["notice", "truncated", "untrusted"];
-
 /// The member of results that is signed, with a key that each data folder has of its own.
 const CURSOR: &str = "next_cursor";
+/// Members whose value may be any of the same type, in answers of any server.
+const OPAQUE: [&str; 13] = [
+    "cursor",
+    "io.modelcontextprotocol/subscriptionId",
+    "nextCursor",
+    "next_cursor",
+    "nonce",
+    "progressToken",
+    "requestState",
+    "request_id",
+    "sessionId",
+    "session_id",
+    "taskId",
+    "traceparent",
+    "tracestate",
+];
+/// How members that tell a duration end; `ttlMs` is none, for a server says it of its own choice.
+const DURATIONS: [&str; 14] = [
+    "Ms",
+    "Millis",
+    "Milliseconds",
+    "Seconds",
+    "_ms",
+    "_millis",
+    "_milliseconds",
+    "_seconds",
+    "duration",
+    "Duration",
+    "elapsed",
+    "Elapsed",
+    "latency",
+    "took",
+];
+/// Of who the client is, what changes with each release.
+const RELEASE: [&str; 5] = ["description", "icons", "title", "version", "websiteUrl"];
 
-/// What is known of the rows behind an answer.
+/// What is known of the rows behind an answer of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
     /// They are those of the recording: compared by value.
@@ -26,116 +69,212 @@ pub enum Rows {
     Other,
 }
 
-/// Where `got` differs from `expected`, each with its JSON pointer; empty when they say the same.
-pub fn differences(expected: &Value, got: &Value, rows: Rows) -> Vec<String> {
+/// Whose messages are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Answers of this server.
+    Ours(Rows),
+    /// Answers of any server.
+    Any,
+    /// What a client sends.
+    Client,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Where, as a JSON pointer (RFC 6901) into the message; JSON in a text is pointed into as well.
+    pub pointer: String,
+    /// What stood there; nothing where it is new.
+    pub recorded: Option<Value>,
+    /// What stands there; nothing where it is missing.
+    pub now: Option<Value>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pointer = &self.pointer;
+        match (&self.recorded, &self.now) {
+            (Some(recorded), Some(now)) => write!(f, "{pointer}: {} became {}", brief(recorded), brief(now)),
+            (Some(recorded), None) => write!(f, "{pointer}: is missing; it was {}", brief(recorded)),
+            (None, Some(now)) => write!(f, "{pointer}: is new: {}", brief(now)),
+            (None, None) => write!(f, "{pointer}"),
+        }
+    }
+}
+
+/// Where `now` differs from `recorded`, but for what is at or below one of `ignored`; empty when they say the same.
+pub fn compare(recorded: &Value, now: &Value, of: Of, ignored: &[Pointer]) -> Vec<Difference> {
     let mut found = Vec::new();
-    Comparison { found: &mut found, rows, inside: false }.value("", expected, got);
+    Comparison { found: &mut found, of, inside: false }.value("", recorded, now);
+    found.retain(|difference| !ignored.iter().any(|pointer| pointer.covers(&difference.pointer)));
     found
 }
 
+/// Where an answer of this server differs from the recorded one, each in words with its JSON pointer.
+pub fn differences(expected: &Value, got: &Value, rows: Rows) -> Vec<String> {
+    compare(expected, got, Of::Ours(rows), &[]).iter().map(ToString::to_string).collect()
+}
+
 struct Comparison<'f> {
-    found: &'f mut Vec<String>,
-    rows: Rows,
+    found: &'f mut Vec<Difference>,
+    of: Of,
     /// Within what the rows decide.
     inside: bool,
 }
 
 impl Comparison<'_> {
     fn by_shape(&self) -> bool {
-        self.inside && self.rows == Rows::Other
+        self.inside && self.of == Of::Ours(Rows::Other)
     }
 
     /// Whether the member's value may be any of the same type.
-    fn is_opaque(&self, name: &str) -> bool {
-        match self.inside {
-            true => name == CURSOR,
-            false => name == "com.chaterimo/quota" || OPAQUE.contains(&name),
+    fn is_opaque(&self, path: &str, name: &str) -> bool {
+        match self.of {
+            Of::Ours(_) if self.inside => name == CURSOR,
+            Of::Ours(_) => name == "com.chaterimo/quota" || OURS.contains(&name),
+            Of::Any => {
+                OPAQUE.contains(&name) || DURATIONS.iter().any(|end| name != "ttlMs" && name.ends_with(end))
+            }
+            Of::Client => name == "progressToken" || (path.ends_with("lientInfo") && RELEASE.contains(&name)),
         }
     }
 
-    fn value(&mut self, path: &str, expected: &Value, got: &Value) {
-        match (expected, got) {
-            (Value::Object(expected), Value::Object(got)) => self.objects(path, expected, got),
-            (Value::Array(expected), Value::Array(got)) => self.arrays(path, expected, got),
-            (Value::String(expected), Value::String(got)) => self.texts(path, expected, got),
+    /// Whether the member may be there or not, and say what it likes.
+    fn is_passing(&self, path: &str, name: &str) -> bool {
+        match self.of {
+            Of::Ours(rows) => rows == Rows::Other && PASSING.contains(&name),
+            Of::Any => false,
+            Of::Client if path.is_empty() => name == "id" || name == "jsonrpc",
+            Of::Client if path.ends_with("/_meta") => !name.starts_with("io.modelcontextprotocol/"),
+            Of::Client => path.ends_with("lientInfo") && RELEASE.contains(&name),
+        }
+    }
+
+    fn differ(&mut self, pointer: String, recorded: Option<&Value>, now: Option<&Value>) {
+        self.found.push(Difference { pointer, recorded: recorded.cloned(), now: now.cloned() });
+    }
+
+    fn value(&mut self, path: &str, recorded: &Value, now: &Value) {
+        match (recorded, now) {
+            (Value::Object(recorded), Value::Object(now)) => self.objects(path, recorded, now),
+            (Value::Array(recorded), Value::Array(now)) => self.arrays(path, recorded, now),
+            (Value::String(recorded), Value::String(now)) => self.texts(path, recorded, now),
             (Value::Null, _) | (_, Value::Null) if self.by_shape() => {}
             (Value::Number(_), Value::Number(_)) | (Value::Bool(_), Value::Bool(_)) if self.by_shape() => {}
-            _ if expected == got => {}
-            _ => self.found.push(format!("{path}: {} became {}", brief(expected), brief(got))),
+            _ if recorded == now => {}
+            _ => self.differ(path.to_owned(), Some(recorded), Some(now)),
         }
     }
 
-    fn objects(&mut self, path: &str, expected: &Map<String, Value>, got: &Map<String, Value>) {
-        let rows = self.rows;
-        let passing = |name: &&String| rows == Rows::Other && PASSING.contains(&name.as_str());
-        for name in expected.keys().filter(|name| !got.contains_key(*name) && !passing(name)) {
-            self.found.push(format!("{path}/{name}: is missing"));
+    fn objects(&mut self, path: &str, recorded: &Map<String, Value>, now: &Map<String, Value>) {
+        for (name, value) in recorded.iter().filter(|(name, _)| !now.contains_key(*name)) {
+            if !self.is_passing(path, name) && !self.is_empty_meta(name, value) {
+                self.differ(below(path, name), Some(value), None);
+            }
         }
-        for name in got.keys().filter(|name| !expected.contains_key(*name) && !passing(name)) {
-            self.found.push(format!("{path}/{name}: is new"));
+        for (name, value) in now.iter().filter(|(name, _)| !recorded.contains_key(*name)) {
+            if !self.is_passing(path, name) && !self.is_empty_meta(name, value) {
+                self.differ(below(path, name), None, Some(value));
+            }
         }
-        for (name, expected) in expected {
-            if let Some(got) = got.get(name) {
-                self.member(path, name, expected, got);
+        for (name, recorded) in recorded {
+            if let Some(now) = now.get(name) {
+                self.member(path, name, recorded, now);
             }
         }
     }
 
-    fn member(&mut self, path: &str, name: &str, expected: &Value, got: &Value) {
-        let path = format!("{path}/{name}");
-        let same_type = std::mem::discriminant(expected) == std::mem::discriminant(got);
-        if self.is_opaque(name) && same_type {
+    /// A client's `_meta` with nothing that counts is as good as none, and so are parameters with nothing but that.
+    fn is_empty_meta(&self, name: &str, value: &Value) -> bool {
+        let empty =
+            |meta: &Map<String, Value>| meta.keys().all(|name| !name.starts_with("io.modelcontextprotocol/"));
+        let Value::Object(members) = value else { return false };
+        self.of == Of::Client
+            && match name {
+                "_meta" => empty(members),
+                "params" => members
+                    .iter()
+                    .all(|(name, value)| name == "_meta" && value.as_object().is_some_and(empty)),
+                _ => false,
+            }
+    }
+
+    fn member(&mut self, path: &str, name: &str, recorded: &Value, now: &Value) {
+        let same_type = std::mem::discriminant(recorded) == std::mem::discriminant(now);
+        if self.of == Of::Client && self.is_passing(path, name) || (self.is_opaque(path, name) && same_type) {
             return;
         }
         let inside = self.inside || name == "structuredContent";
-        Comparison { found: self.found, rows: self.rows, inside }.value(&path, expected, got);
+        Comparison { found: self.found, of: self.of, inside }.value(&below(path, name), recorded, now);
     }
 
-    fn arrays(&mut self, path: &str, expected: &[Value], got: &[Value]) {
-        if expected.len() != got.len() && !self.by_shape() {
-            self.found.push(format!("{path}: {} items became {}", expected.len(), got.len()));
+    fn arrays(&mut self, path: &str, recorded: &[Value], now: &[Value]) {
+        if let (Of::Any, Some(recorded), Some(now)) = (self.of, by_name(recorded), by_name(now)) {
+            return self.named(path, &recorded, &now);
         }
-        for (i, (expected, got)) in expected.iter().zip(got).enumerate() {
-            self.value(&format!("{path}/{i}"), expected, got);
+        if recorded.len() != now.len() && !self.by_shape() {
+            let items = |items: &[Value]| Value::from(format!("{} items", items.len()));
+            self.differ(path.to_owned(), Some(&items(recorded)), Some(&items(now)));
+        }
+        for (i, (recorded, now)) in recorded.iter().zip(now).enumerate() {
+            self.value(&format!("{path}/{i}"), recorded, now);
         }
     }
 
-    fn texts(&mut self, path: &str, expected: &str, got: &str) {
-        if self.by_shape() || expected == got || (is_time(expected) && is_time(got)) {
+    /// Items that have names, such as tools: by name, so that one more in the middle is one difference.
+    fn named(&mut self, path: &str, recorded: &[(&str, &Value)], now: &[(&str, &Value)]) {
+        for (i, (name, recorded)) in recorded.iter().enumerate() {
+            let pointer = format!("{path}/{i}");
+            match now.iter().find(|(now, _)| now == name) {
+                Some((_, now)) => self.value(&pointer, recorded, now),
+                None => self.differ(pointer, Some(&(*name).into()), None),
+            }
+        }
+        for (i, (name, _)) in now.iter().enumerate() {
+            if !recorded.iter().any(|(recorded, _)| recorded == name) {
+                self.differ(format!("{path}/{i}"), None, Some(&(*name).into()));
+            }
+        }
+    }
+
+    fn texts(&mut self, path: &str, recorded: &str, now: &str) {
+        let opaque =
+            (is_time(recorded) && is_time(now)) || (self.of == Of::Any && is_uuid(recorded) && is_uuid(now));
+        if self.by_shape() || recorded == now || opaque {
             return;
         }
-        match (object(expected), object(got)) {
-            (Some(expected), Some(got)) => {
-                Comparison { found: self.found, rows: self.rows, inside: true }.value(path, &expected, &got)
+        match (object(recorded), object(now)) {
+            (Some(recorded), Some(now)) => {
+                let inside = true;
+                Comparison { found: self.found, of: self.of, inside }.value(path, &recorded, &now);
             }
-            _ if !self.inside && without_numbers(expected) == without_numbers(got) => {}
-            _ => self.found.push(format!("{path}: {expected:?} became {got:?}")),
+            _ if self.says_the_same(recorded, now) => {}
+            _ => self.differ(path.to_owned(), Some(&recorded.into()), Some(&now.into())),
+        }
+    }
+
+    /// Whether two sentences differ only in what a clock decides, or the recorder took out.
+    fn says_the_same(&self, recorded: &str, now: &str) -> bool {
+        match self.of {
+            Of::Ours(_) => !self.inside && without_numbers(recorded) == without_numbers(now),
+            Of::Any => fits_placeholders(&without_durations(recorded), &without_durations(now)),
+            Of::Client => fits_placeholders(recorded, now),
         }
     }
 }
 
-fn is_time(text: &str) -> bool {
-    Time::parse(text).is_some()
+/// The pointer to a member (RFC 6901, section 3).
+fn below(path: &str, name: &str) -> String {
+    format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The JSON object a text block holds.
-fn object(text: &str) -> Option<Value> {
-    text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
-}
-
-/// A sentence without what a clock decides: "try again in 17 s".
-fn without_numbers(text: &str) -> String {
-    let word = |word: &str| {
-        if word.starts_with(|c: char| c.is_ascii_digit()) { "#".to_owned() } else { word.to_owned() }
-    };
-    text.split_inclusive(|c: char| c.is_whitespace())
-        .map(|part| word(part.trim()))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn brief(value: &Value) -> String {
-    super::super::rpc::quote(&value.to_string())
+/// The items with their names, when each has one and no two the same.
+fn by_name(items: &[Value]) -> Option<Vec<(&str, &Value)>> {
+    let names: Option<Vec<(&str, &Value)>> =
+        items.iter().map(|item| Some((item.get("name")?.as_str()?, item))).collect();
+    let mut seen = std::collections::HashSet::new();
+    names.filter(|names| names.iter().all(|(name, _)| seen.insert(*name)))
 }
 
 #[cfg(test)]
@@ -152,6 +291,54 @@ mod tests {
         let found = differences(&expected, &got, rows);
         let paths: Vec<_> = found.iter().map(|text| text.split(':').next().unwrap_or_default()).collect();
         assert_eq!(paths, differ, "{found:?}");
+    }
+
+    #[test]
+    fn any_server_is_compared_by_value_but_for_what_is_opaque() {
+        let check = |recorded: Value, now: Value, differ: &[&str]| {
+            let found = compare(&recorded, &now, Of::Any, &[Pointer::parse("/result/hits/*/score").unwrap()]);
+            let paths: Vec<_> = found.iter().map(|difference| difference.pointer.as_str()).collect();
+            assert_eq!(paths, differ, "{found:?}");
+        };
+        let tools = |names: &[&str]| json!({"tools": names.iter().map(|name| json!({"name": name, "description": name})).collect::<Vec<_>>()});
+        check(tools(&["a", "c"]), tools(&["a", "b", "c"]), &["/tools/1"]);
+        check(tools(&["a", "b"]), tools(&["b"]), &["/tools/0"]);
+        check(json!({"description": "a"}), json!({"description": "b"}), &["/description"]);
+        check(json!({"nextCursor": "a"}), json!({"nextCursor": "b"}), &[]);
+        check(json!({"nextCursor": "a"}), json!({}), &["/nextCursor"]);
+        check(json!({"took_ms": 3, "ttlMs": 1}), json!({"took_ms": 4, "ttlMs": 2}), &["/ttlMs"]);
+        check(json!("took 3 ms, 2 hits"), json!("took 14 ms, 2 hits"), &[]);
+        check(json!("took 3 ms, 2 hits"), json!("took 3 ms, 3 hits"), &[""]);
+        check(json!("mail [email-1] now"), json!("mail ann@shop.example now"), &[]);
+        check(json!("mail [email-1] now"), json!("mail ann@shop.example later"), &[""]);
+        check(json!({"a/b": {"~": 1}}), json!({"a/b": {"~": 2}}), &["/a~1b/~0"]);
+        check(
+            json!("8d3c1f9e-7b1a-4c1e-9a0e-0123456789ab"),
+            json!("00000000-7b1a-4c1e-9a0e-0123456789ab"),
+            &[],
+        );
+        let hits = |score: f64, n: u32| json!({"result": {"hits": [{"score": score, "n": n}]}});
+        check(hits(0.5, 1), hits(0.25, 1), &[]);
+        check(hits(0.5, 1), hits(0.25, 2), &["/result/hits/0/n"]);
+        check(json!("{\"a\":1}"), json!("{\"a\":2}"), &["/a"]);
+    }
+
+    #[test]
+    fn a_client_is_compared_but_for_ids_and_its_release() {
+        let check = |recorded: Value, now: Value, differ: &[&str]| {
+            let found = compare(&recorded, &now, Of::Client, &[]);
+            let paths: Vec<_> = found.iter().map(|difference| difference.pointer.as_str()).collect();
+            assert_eq!(paths, differ, "{found:?}");
+        };
+        let call = |id: Value, meta: Value| json!({"id": id, "method": "x", "params": {"_meta": meta}});
+        check(call(1.into(), json!({"progressToken": 1})), call("a".into(), json!({"my/trace": "b"})), &[]);
+        check(call(1.into(), json!({"a/b": 1})), json!({"jsonrpc": "2.0", "id": 2, "method": "x"}), &[]);
+        let client =
+            |version: &str, name: &str| json!({"params": {"clientInfo": {"name": name, "version": version}}});
+        check(client("1", "c"), client("2", "c"), &[]);
+        check(client("1", "c"), client("1", "d"), &["/params/clientInfo/name"]);
+        check(json!({"params": {"a": 1}}), json!({"params": {"a": 2}}), &["/params/a"]);
+        check(json!({"params": {"a": "[token-1]"}}), json!({"params": {"a": "cha_1"}}), &[]);
     }
 
     #[test]

@@ -1,0 +1,82 @@
+//! `chaterimo replay`: a server that answers from a recording.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::Context;
+use crate::error::{Error, Kind, Result};
+use crate::local::stopped;
+use crate::protocol::transcript::Transcript;
+use crate::replay::pipe;
+use crate::replay::serve::Server;
+
+/// `chaterimo replay FILE`, or `chaterimo replay FILE --stdio`
+#[derive(clap::Args)]
+pub struct Args {
+    /// The recording, made by `chaterimo record`
+    #[arg(value_name = "FILE")]
+    recording: PathBuf,
+    /// Where to answer over HTTP; port 0 picks a free one
+    #[arg(long = "listen", value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    address: SocketAddr,
+    /// Answer on stdin and stdout
+    #[arg(long, conflicts_with = "address")]
+    stdio: bool,
+    /// Want the client's messages as they were recorded, in that order; exit with 1 when they were not
+    #[arg(long)]
+    strict: bool,
+    /// Find the recorded request by method and parameters, or by method and name (the default)
+    #[arg(long, conflicts_with = "strict")]
+    lenient: bool,
+}
+
+impl Args {
+    pub(super) fn run(self, context: &mut Context) -> Result<()> {
+        let transcript = read(&self.recording)?;
+        let tell = |text: &str| complain(text);
+        let (faults, missing) = match self.stdio {
+            true => {
+                pipe::run(&transcript, self.strict, std::io::stdin().lock(), std::io::stdout().lock(), tell)?
+            }
+            false => self.over_http(&transcript, context)?,
+        };
+        missing.iter().for_each(|text| complain(text));
+        match self.strict && faults + missing.len() > 0 {
+            false => Ok(()),
+            true => Err(Error::new(
+                Kind::Conflict,
+                format!("The client did not do as recorded: {faults} wrong, {} never came.", missing.len()),
+            )),
+        }
+    }
+
+    fn over_http(&self, transcript: &Transcript, context: &mut Context) -> Result<(usize, Vec<String>)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(Error::internal)?;
+        let outcome = runtime.block_on(async {
+            let server = Server::bind(self.address, transcript, self.strict).await?;
+            let stage = server.stage();
+            context.out.line(server.url())?;
+            tokio::select! {
+                () = server.run(complain) => {}
+                () = stopped() => {}
+            }
+            Ok(stage.outcome())
+        });
+        runtime.shutdown_background();
+        outcome
+    }
+}
+
+/// The recording in `file`.
+pub(super) fn read(file: &std::path::Path) -> Result<Transcript> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| Error::invalid(format!("{} cannot be read: {e}.", file.display())).because(e))?;
+    Transcript::parse(&text).map_err(|e| {
+        Error::invalid(format!("{}: {} Is it a recording?", file.display(), e.public)).because(e)
+    })
+}
+
+fn complain(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("replay: {text}\n").as_bytes());
+}

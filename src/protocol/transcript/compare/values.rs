@@ -1,0 +1,149 @@
+//! What two values have in common that are not equal: times, durations, placeholders; and where a value stands.
+
+use serde_json::Value;
+
+use crate::clock::Time;
+use crate::error::{Error, Result};
+use crate::protocol::rpc;
+
+/// Units that make a number before them a duration.
+const UNITS: [&str; 15] = [
+    "ms",
+    "s",
+    "sec",
+    "secs",
+    "second",
+    "seconds",
+    "millisecond",
+    "milliseconds",
+    "min",
+    "minute",
+    "minutes",
+    "h",
+    "hour",
+    "hours",
+    "µs",
+];
+
+/// A place in a message: a JSON pointer (RFC 6901) in which `*` stands for any one member or item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pointer(Vec<String>);
+
+impl Pointer {
+    /// Reads `/result/structuredContent/score`, or `/result/tools/*/description`.
+    ///
+    /// # Errors
+    /// `Invalid` when it does not begin with a slash.
+    pub fn parse(text: &str) -> Result<Pointer> {
+        let parts = text.strip_prefix('/').ok_or_else(|| {
+            Error::invalid(format!(
+                "{text:?} is no JSON pointer such as /result/structuredContent/score; it begins with a slash."
+            ))
+        })?;
+        Ok(Pointer(parts.split('/').map(str::to_owned).collect()))
+    }
+
+    /// Whether `pointer` is this place or below it.
+    pub fn covers(&self, pointer: &str) -> bool {
+        let mut parts = pointer.split('/').skip(1);
+        self.0.iter().all(|part| parts.next().is_some_and(|found| part == "*" || part == found))
+    }
+}
+
+/// Whether the text is what the recorder put in the place of a secret, such as `[token-1]`.
+pub fn is_placeholder(text: &str) -> bool {
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    inner.and_then(|inner| inner.rsplit_once('-')).is_some_and(|(kind, number)| {
+        kind.bytes().all(|byte| byte.is_ascii_lowercase())
+            && !kind.is_empty()
+            && number.parse::<u32>().is_ok()
+    })
+}
+
+/// Whether `now` is `recorded` with something in the place of each placeholder, of which there must be one.
+pub(super) fn fits_placeholders(recorded: &str, now: &str) -> bool {
+    let pieces = around_placeholders(recorded);
+    let [first, between @ .., last] = &pieces[..] else { return recorded == now };
+    let Some(mut rest) = now.strip_prefix(first) else { return false };
+    for piece in between {
+        let Some(at) = rest.find(piece) else { return false };
+        rest = rest.get(at + piece.len()..).unwrap_or_default();
+    }
+    rest.ends_with(last)
+}
+
+/// The text between the placeholders; itself where there are none.
+fn around_placeholders(text: &str) -> Vec<&str> {
+    let (mut pieces, mut from, mut at) = (Vec::new(), 0, 0);
+    while let Some(open) = text[at..].find('[').map(|open| at + open) {
+        let close = text[open..].find(']').map(|close| open + close + 1).unwrap_or(text.len());
+        if is_placeholder(&text[open..close]) {
+            pieces.push(&text[from..open]);
+            (from, at) = (close, close);
+        } else {
+            at = open + 1;
+        }
+    }
+    pieces.push(&text[from..]);
+    pieces
+}
+
+pub(super) fn is_time(text: &str) -> bool {
+    Time::parse(text).is_some()
+}
+
+pub(super) fn is_uuid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+        && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// The JSON object that a text holds.
+pub(super) fn object(text: &str) -> Option<Value> {
+    text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// A sentence without its numbers, of which a clock decides some: "try again in 17 s".
+pub(super) fn without_numbers(text: &str) -> String {
+    let word = |word: &str| {
+        if word.starts_with(|c: char| c.is_ascii_digit()) { "#".to_owned() } else { word.to_owned() }
+    };
+    text.split_inclusive(|c: char| c.is_whitespace())
+        .map(|part| word(part.trim()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A sentence in which each duration is `#` and its unit ("took 17 ms", "took 17ms"), and each time is `#`.
+pub(super) fn without_durations(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric() && c != 'µ').to_owned();
+    let is_number = |word: &str| word.parse::<f64>().is_ok();
+    let shown = words.iter().enumerate().map(|(i, word)| {
+        let number = bare(word);
+        let digits = number.trim_end_matches(|c: char| c.is_alphabetic());
+        let unit = number.get(digits.len()..).unwrap_or_default();
+        let next = words.get(i + 1).map(|next| bare(next)).unwrap_or_default();
+        let before_unit = unit.is_empty() && UNITS.contains(&&*next);
+        match is_number(digits) && (UNITS.contains(&unit) || before_unit) {
+            true => word.replace(digits, "#"),
+            false if is_time(&number) => word.replace(&number, "#"),
+            false => (*word).to_owned(),
+        }
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+/// A value for people, of at most 64 characters.
+pub(super) fn brief(value: &Value) -> String {
+    match value {
+        Value::String(text) => rpc::quote(text),
+        value => {
+            let text = value.to_string();
+            match text.char_indices().nth(64) {
+                Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+                None => text,
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Which turn of the recording a message of the client is: by what it says, or by the recorded order.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::protocol::transcript::compare::{Of, compare};
+use crate::protocol::transcript::turns::{Kind, Turn, brief, is_response, method_of, name_of};
+
+/// How many requests of the recording an error names.
+const MAX_NAMED: usize = 30;
+/// How many differences it names.
+const MAX_DIFFERENCES: usize = 5;
+
+/// How often each turn was played, and how far a strict replay is.
+pub(super) struct Finder {
+    played: Vec<u32>,
+    next: usize,
+}
+
+impl Finder {
+    pub(super) fn new(turns: &[Turn]) -> Finder {
+        Finder { played: vec![0; turns.len()], next: 0 }
+    }
+
+    /// Counts that this turn is played.
+    pub(super) fn play(&mut self, turn: usize) {
+        if let Some(played) = self.played.get_mut(turn) {
+            *played += 1;
+        }
+    }
+
+    /// Forgets that it was, so that what waits for it waits again.
+    pub(super) fn unplay(&mut self, turn: usize) {
+        if let Some(played) = self.played.get_mut(turn) {
+            *played = 0;
+        }
+    }
+
+    /// Whether it was played.
+    pub(super) fn was_played(&self, turn: usize) -> bool {
+        self.played.get(turn).is_some_and(|played| *played > 0)
+    }
+
+    /// Of the turns that fit, the next in the recorded order that was not played; else the last.
+    pub(super) fn next_of(&self, turns: &[Turn], fits: impl Fn(&Turn) -> bool) -> Option<usize> {
+        let fitting = || turns.iter().enumerate().filter(|(_, turn)| fits(turn)).map(|(place, _)| place);
+        fitting().find(|place| !self.was_played(*place)).or_else(|| fitting().last())
+    }
+
+    /// By method and parameters, else by method and name. `None` when the recording has nothing like it.
+    pub(super) fn leniently(&self, turns: &[Turn], message: &Value) -> Option<usize> {
+        let kind = if message.get("id").is_some() { Kind::Request } else { Kind::Notification };
+        let method = method_of(message)?;
+        let alike = |turn: &Turn| turn.kind == kind && turn.method() == Some(method) && can_answer(turn);
+        let opens = matches!(method, "initialize" | "server/discover" | "subscriptions/listen");
+        let wanted = substance(message);
+        let equal = |turn: &Turn| opens || turn.message.as_ref().map(substance).as_deref() == Some(&*wanted);
+        let named = |turn: &Turn| turn.message.as_ref().and_then(name_of) == name_of(message);
+        self.next_of(turns, |turn| alike(turn) && equal(turn))
+            .or_else(|| self.next_of(turns, |turn| alike(turn) && named(turn)))
+    }
+
+    /// The recorded answer of the client to what the server asked under this id.
+    pub(super) fn answer_to(&self, turns: &[Turn], id: &Value) -> Option<usize> {
+        self.next_of(turns, |turn| {
+            turn.kind == Kind::Response
+                && turn.message.as_ref().and_then(|message| message.get("id")) == Some(id)
+        })
+    }
+
+    /// The turn that is next in the recording, if `message` says the same.
+    ///
+    /// # Errors
+    /// What was to come, what came, and where they differ, in words.
+    pub(super) fn strictly(&mut self, turns: &[Turn], message: &Value) -> Result<usize, String> {
+        let came = brief(message);
+        let Some(next) = self.to_come(turns).next() else {
+            return Err(format!("the recording is over, and {came} came."));
+        };
+        let Some((turn, recorded)) = turns.get(next).and_then(|turn| Some((turn, turn.message.as_ref()?)))
+        else {
+            return Err(format!("{came} came, and the recording cannot be read there."));
+        };
+        let found = compare(recorded, message, Of::Client, &[]);
+        if found.is_empty() {
+            self.next = next + 1;
+            return Ok(next);
+        }
+        if (method_of(recorded), name_of(recorded)) == (method_of(message), name_of(message)) {
+            self.next = next + 1;
+            let all: Vec<String> = found.iter().take(MAX_DIFFERENCES).map(ToString::to_string).collect();
+            return Err(format!("line {}, {came}: {}.", turn.line, all.join("; ")));
+        }
+        let text = format!("line {}, {}, was to come next, and {came} came.", turn.line, turn.brief());
+        let later = self.to_come(turns).find(|later| {
+            let recorded = turns.get(*later).and_then(|turn| turn.message.as_ref());
+            recorded.is_some_and(|recorded| compare(recorded, message, Of::Client, &[]).is_empty())
+        });
+        self.next = later.map_or(self.next, |later| later + 1);
+        Err(text)
+    }
+
+    /// The turns of the recorded order that are still to come.
+    pub(super) fn to_come<'t>(&self, turns: &'t [Turn]) -> impl Iterator<Item = usize> + use<'t> {
+        let said = |turn: &Turn| matches!(turn.kind, Kind::Request | Kind::Notification | Kind::Response);
+        let all = turns.iter().enumerate().skip(self.next);
+        all.filter(move |(_, turn)| said(turn) && !turn.turned_away()).map(|(place, _)| place)
+    }
+}
+
+/// Whether the recording has an answer to give: one was recorded, and it did not ask for a credential.
+fn can_answer(turn: &Turn) -> bool {
+    let refused = turn.status().is_some_and(|status| status >= 400);
+    let listens = turn.method() == Some("subscriptions/listen");
+    let answered = turn.kind == Kind::Notification || turn.response().is_some() || refused || listens;
+    answered && !turn.turned_away()
+}
+
+/// Method and parameters without `_meta`, members in one order.
+fn substance(message: &Value) -> String {
+    let mut params = message.get("params").and_then(Value::as_object).cloned().unwrap_or_default();
+    params.shift_remove("_meta");
+    format!("{} {}", method_of(message).unwrap_or_default(), sorted(&Value::Object(params)))
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<&String, Value> =
+                members.iter().map(|(name, value)| (name, sorted(value))).collect();
+            Value::Object(
+                members.into_iter().map(|(name, value)| (name.clone(), value)).collect::<Map<_, _>>(),
+            )
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The requests that the recording has an answer to, each once, in the order in which they were first asked.
+pub(super) fn known_requests(turns: &[Turn]) -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    for turn in turns.iter().filter(|turn| turn.kind == Kind::Request && can_answer(turn)) {
+        let brief = turn.brief();
+        if !known.contains(&brief) && known.len() < MAX_NAMED {
+            known.push(brief);
+        }
+    }
+    known
+}
+
+/// Of turn `at`, whose answer wants more of the client first: a later one of the same that was answered in full.
+pub(super) fn continued(turns: &[Turn], at: usize) -> Option<usize> {
+    let first = turns.get(at)?;
+    let name = |turn: &Turn| turn.message.as_ref().and_then(name_of).map(str::to_owned);
+    let is_whole = |turn: &Turn| {
+        let result = turn.response().and_then(|response| response.get("result"));
+        result.is_some_and(|result| result.get("resultType").is_none_or(|kind| kind == "complete"))
+    };
+    let same = |turn: &Turn| turn.method() == first.method() && name(turn) == name(first) && is_whole(turn);
+    turns.iter().skip(at + 1).position(same).map(|place| at + 1 + place)
+}
+
+/// Whether the message is one that the server sends to be answered.
+pub(super) fn asks(message: &Value) -> bool {
+    message.get("id").is_some() && !is_response(message)
+}
