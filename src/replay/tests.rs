@@ -175,10 +175,12 @@ fn a_modern_subscription_serves_both_eras() {
         let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
         ask(id, "subscriptions/listen", json!({"_meta": meta, "notifications": {"toolsListChanged": true}}))
     };
+    let version = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    let add = ask(4, "tools/call", json!({"name": "add", "arguments": {}, "_meta": version}));
     let recording = piped(&[
         (">", listen(3)),
         ("<", tell("notifications/subscriptions/acknowledged", meta.clone())),
-        (">", call(4, "add", json!({}))),
+        (">", add),
         ("<", tell("notifications/tools/list_changed", meta)),
         ("<", done(4, json!({"resultType": "complete"}))),
     ]);
