@@ -13,8 +13,8 @@ use crate::access::{self, Endpoint, Grant, Grants, Reach, Signals, Stale};
 use crate::clock::{self, Clock, Time, random};
 use crate::error::{Error, Result};
 use crate::keyring::{ENDS, KEYRING_FILE, Keyring};
-use crate::protocol::rpc::INVALID_REQUEST;
-use crate::protocol::{self, Call, Engine, Outcome, Output, Response, ToolDef, View};
+use crate::protocol::rpc::{INVALID_REQUEST, METHOD_NOT_FOUND};
+use crate::protocol::{self, Call, Catalog, Engine, Fault, Outcome, Output, Response, Target, ToolDef, View};
 use crate::store::quota::{self, Balance, Exhausted};
 use crate::store::{Durability, Store, SystemTx, call_log, organisation};
 use crate::tools::{self, Cx, Effect, Entry, Refusal};
@@ -83,7 +83,7 @@ impl App {
     pub fn open(folder: &Path, clock: Clock, read_only: bool, extra_models: Vec<String>) -> Result<App> {
         let store = Arc::new(Store::open(folder)?);
         let keyring = Arc::new(open_keyring(&store, folder, clock.now())?);
-        let engine = Engine::new(words::SERVER, definitions());
+        let engine = Engine::new(words::SERVER, Catalog { tools: definitions(), ..Catalog::default() });
         Ok(App {
             store,
             keyring,
@@ -160,9 +160,13 @@ impl App {
 
     /// Runs a call and writes its row of the log. It blocks: on the database, for as long as the tool runs.
     pub fn call(&self, caller: &Caller<'_>, mut call: Call) -> Answer {
-        let arguments = Value::Object(std::mem::take(&mut call.arguments));
+        let Target::Tool { index, ref mut arguments, .. } = call.target else {
+            let fault = Fault::new(200, METHOD_NOT_FOUND, "Method not found.");
+            return Answer::plain(call.finish(Outcome::Fault(fault)));
+        };
+        let arguments = Value::Object(std::mem::take(arguments));
         let row = self.log_row(caller, &call, &arguments);
-        let admitted = self.admit(caller, &call, arguments);
+        let admitted = self.admit(caller, index, arguments);
         let refused = admitted.is_err();
         if let Some(seconds) = self.is_flood(caller.grant, refused) {
             return floods::answer(caller, call, seconds);
@@ -184,10 +188,10 @@ impl App {
     fn admit(
         &self,
         caller: &Caller<'_>,
-        call: &Call,
+        tool: usize,
         arguments: Value,
     ) -> Result<(&'static Entry, Value), Refusal> {
-        let entry = tools::TOOLS.get(call.tool).ok_or_else(|| {
+        let entry = tools::TOOLS.get(tool).ok_or_else(|| {
             Refusal::from(Error::internal("the engine knows a tool that the table has not"))
         })?;
         if entry.spec.effect != Effect::Read && access::reach(caller.signals) != Reach::Full {
@@ -321,7 +325,7 @@ impl App {
             client_version: call.peer.client.version.clone(),
             transport: caller.transport,
             endpoint: caller.signals.endpoint.as_str(),
-            tool: call.name,
+            tool: call.name(),
             arguments: tools::text::masked_arguments(arguments),
             outcome: String::new(),
             duration_us: 0,
@@ -339,19 +343,21 @@ impl App {
             }
             Err(refusal) if refusal.code == words::NO_SCOPE => {
                 let text = refusal.message;
-                let response = call.finish(Outcome::Fault(INVALID_REQUEST, text));
-                let response = Response { status: 403, ..response };
-                return Answer { response, balance, exhausted, retry_after: None, insufficient_scope: true };
+                let response = call.fault(&Fault::new(403, INVALID_REQUEST, text));
+                return Answer { balance, exhausted, insufficient_scope: true, ..Answer::plain(response) };
             }
-            Err(refusal) => Outcome::Refused(refused(call.name, refusal, exhausted, self.clock.now(), meta)),
+            Err(refusal) => {
+                Outcome::Refused(refused(call.name(), refusal, exhausted, self.clock.now(), meta))
+            }
         };
-        Answer {
-            response: call.finish(outcome),
-            balance,
-            exhausted,
-            retry_after: None,
-            insufficient_scope: false,
-        }
+        Answer { balance, exhausted, ..Answer::plain(call.finish(outcome)) }
+    }
+}
+
+impl Answer {
+    /// An answer that no quota was looked at for.
+    pub fn plain(response: Response) -> Answer {
+        Answer { response, balance: None, exhausted: None, retry_after: None, insufficient_scope: false }
     }
 }
 
@@ -453,7 +459,7 @@ fn definitions() -> Vec<ToolDef> {
             title: entry.spec.title,
             description: entry.spec.about,
             input_schema: entry.input_schema(),
-            output_schema: entry.output_schema(),
+            output_schema: Some(entry.output_schema()),
             annotations: protocol::Annotations {
                 read_only: hints.read_only,
                 destructive: hints.destructive,
@@ -461,6 +467,7 @@ fn definitions() -> Vec<ToolDef> {
                 open_world: hints.open_world,
             },
             write: entry.spec.effect != Effect::Read,
+            view: None,
         }
     };
     tools::TOOLS.iter().map(define).collect()
@@ -468,7 +475,7 @@ fn definitions() -> Vec<ToolDef> {
 
 /// What is wrong with the definitions of server and tools, for the test that keeps them right.
 pub fn definition_problems() -> Vec<String> {
-    protocol::wire::problems(&words::SERVER, &definitions())
+    protocol::catalog::problems(&words::SERVER, &definitions())
 }
 
 /// The tools' names and titles, in the order of the table.

@@ -101,7 +101,7 @@ impl<W: Write> Wire<'_, W> {
                     Caller { signals: self.signals(&grant), grant: &grant, transport: "stdio", arrived };
                 Ok(Some(self.app.call(&caller, call).response))
             }
-            Step::Cancel(_) | Step::Accepted => Ok(None),
+            Step::Cancel(_) | Step::Resume(..) | Step::Listen(_) | Step::Accepted => Ok(None),
         }
     }
 

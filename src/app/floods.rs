@@ -8,7 +8,7 @@ use super::{Answer, App, Caller};
 use crate::access::Grant;
 use crate::clock::{MINUTE, SECOND, Time};
 use crate::protocol::rpc::INVALID_REQUEST;
-use crate::protocol::{Call, Outcome, Refusal, Response};
+use crate::protocol::{Call, Fault, Outcome, Refusal};
 use crate::store::{Tenant, quota};
 
 /// Refusals of one credential in a minute that are told and logged one by one.
@@ -75,10 +75,10 @@ pub(super) fn answer(caller: &Caller<'_>, call: Call, seconds: i64) -> Answer {
     );
     let response = if caller.transport == "http" {
         let text = format!("Too many refusals: {message}");
-        Response { status: 429, ..call.finish(Outcome::Fault(INVALID_REQUEST, text)) }
+        call.fault(&Fault::new(429, INVALID_REQUEST, text))
     } else {
         let refusal = Refusal { code: "too_many_refusals", message, data: None, meta: None };
         call.finish(Outcome::Refused(refusal))
     };
-    Answer { response, balance: None, exhausted: None, retry_after: Some(seconds), insufficient_scope: false }
+    Answer { retry_after: Some(seconds), ..Answer::plain(response) }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::protocol::framing::lines::Lines;
 use crate::protocol::{
-    Annotations, Call, Engine, Id, Incoming, McpHeaders, Message, Outcome, Output, Refusal, Response,
-    ServerInfo, Session, Step, ToolDef, View, rpc,
+    Annotations, Answered, Ask, Asking, Cache, Call, Catalog, Engine, Event, Fault, Found, Id, Incoming,
+    Level, Listen, McpHeaders, Message, Offers, Outcome, Output, PromptArgument, PromptDef, Refusal,
+    Response, ServerInfo, Session, Step, Target, TemplateDef, ToolDef, View, rpc,
 };
 
 /// Any conversation on stdio or HTTP: every request is answered exactly once, with its own id, type and all, and
@@ -50,7 +51,8 @@ fn answer(session: &mut Session, view: View, http: bool, message: Message) -> Op
     // What a client sends whose headers say what its body says.
     let (method, name) = match &message {
         Message::Request { method, params, .. } | Message::Notification { method, params } => {
-            (method.clone(), params.get("name").and_then(Value::as_str).map(str::to_owned))
+            let members = ["name", "uri", "taskId"].into_iter().find_map(|name| params.get(name));
+            (method.clone(), members.and_then(Value::as_str).map(str::to_owned))
         }
         Message::Response { .. } => (String::new(), None),
     };
@@ -63,7 +65,8 @@ fn answer(session: &mut Session, view: View, http: bool, message: Message) -> Op
     let answer = match ENGINE.handle(session, view, http.then_some(&headers), message) {
         Step::Reply(response) => Some(response),
         Step::Call(call) => Some(finish(call)),
-        Step::Cancel(_) | Step::Accepted => None,
+        Step::Listen(listen) => Some(closed(listen)),
+        Step::Cancel(_) | Step::Resume(..) | Step::Accepted => None,
     };
     match (&asked, &answer) {
         (Some(id), Some(answer)) => assert_eq!(answered(answer).as_ref(), Some(id)),
@@ -82,22 +85,83 @@ fn answered(answer: &Response) -> Option<Id> {
     }
 }
 
-/// Each way a call may end, by how many arguments it has.
+/// A stream that is opened, told of everything, and closed: all it sends are notifications, and what it acknowledges is
+/// all that it carries.
+fn closed(listen: Listen) -> Response {
+    let sent = [
+        Some(listen.acknowledge().unwrap()),
+        listen.deliver(&Event::ToolsChanged),
+        listen.deliver(&Event::ResourceUpdated(listen.filter.uris.first().cloned().unwrap_or_default())),
+    ];
+    for bytes in sent.into_iter().flatten() {
+        assert!(matches!(rpc::parse(&bytes), Ok(Incoming::One(Message::Notification { .. }))));
+    }
+    listen.finish().unwrap()
+}
+
+/// Each way a call may end, by how long its identifier is. A legacy client that is asked answers at once.
 fn finish(call: Call) -> Response {
-    let outcome = match call.arguments.len() % 3 {
+    for bytes in [call.progress(1.0, Some(2.0), Some("half")), call.log(Level::Error, None, &json!("x"))] {
+        let parsed = bytes.map(|bytes| rpc::parse(&bytes));
+        assert!(matches!(parsed, None | Some(Ok(Incoming::One(Message::Notification { .. })))));
+    }
+    let first = match &call.target {
+        Target::Tool { arguments, .. } | Target::Prompt { arguments, .. } => arguments.clone(),
+        _ => Map::new(),
+    };
+    let outcome = match call.id.to_string().len() % 8 {
         0 => Outcome::Done(Output {
-            structured: Value::Object(call.arguments.clone()).to_string(),
+            structured: Value::Object(first).to_string(),
             meta: Some(r#"{"com.chaterimo/quota":{"left":1}}"#.into()),
         }),
         1 => Outcome::Refused(Refusal {
             code: "refused",
             message: "Not now.".into(),
-            data: Some(Value::Object(call.arguments.clone())),
+            data: Some(Value::Object(first)),
             meta: None,
         }),
-        _ => Outcome::Fault(rpc::INTERNAL_ERROR, "It broke.".into()),
+        2 => Outcome::Fault(Fault::new(200, rpc::INTERNAL_ERROR, "It broke.")),
+        3 => Outcome::Result(Found {
+            members: Value::Object(first).to_string(),
+            cache: Some(Cache { ttl_ms: 1, public: false }),
+            meta: None,
+        }),
+        4 => Outcome::NoResource("a:b".into()),
+        5 => Outcome::Task(json!({"taskId": "t", "status": "working"}).to_string()),
+        _ => Outcome::Ask(Ask {
+            requests: Map::from_iter([("roots".to_owned(), json!({"method": "roots/list"}))]),
+            state: Some("s".into()),
+        }),
     };
-    call.finish(outcome)
+    if !call.asks_by_requests(&outcome) {
+        return call.finish(outcome);
+    }
+    let Outcome::Ask(ask) = outcome else { unreachable!() };
+    match call.ask(ask, 7) {
+        Err(response) => response,
+        Ok(asking) => answered_at_once(asking),
+    }
+}
+
+fn answered_at_once(mut asking: Asking) -> Response {
+    let requests = asking.take_requests();
+    assert!(
+        requests
+            .iter()
+            .all(|bytes| { matches!(rpc::parse(bytes), Ok(Incoming::One(Message::Request { .. }))) })
+    );
+    let ids: Vec<Id> = asking.waits_for().cloned().collect();
+    assert_eq!(ids.len(), requests.len());
+    let Answered::Waiting(asking) = asking.answer(&Id::Number(0), Ok(Value::Null)) else {
+        panic!("nobody asked that")
+    };
+    match asking.answer(&ids[0], Ok(json!({"roots": []}))) {
+        Answered::Again(call) => {
+            assert_eq!((call.answers.len(), call.request_state.as_deref()), (1, Some("s")));
+            call.finish(Outcome::Fault(Fault::new(200, rpc::INTERNAL_ERROR, "It broke.")))
+        }
+        other => panic!("one answer was wanted: {other:?}"),
+    }
 }
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
@@ -107,10 +171,13 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
         title: "A tool",
         description: "Does it.",
         input_schema: json!({"type": "object", "properties": {"at": {"type": "string", "x-mcp-header": "At"}}}),
-        output_schema: json!({"type": "object"}),
+        output_schema: Some(json!({"type": "object"})),
         annotations: if write { Annotations { read_only: false, destructive: true, ..read } } else { read },
         write,
+        view: (!write).then_some("ui://fuzz/look"),
     };
+    let (title, description) = ("Plan", "Plans.");
+    let arguments = vec![PromptArgument { name: "day", title, description: "When.", required: true }];
     let server = ServerInfo {
         name: "fuzz",
         title: "Fuzz",
@@ -118,5 +185,26 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
         website: None,
         instructions: "Takes anything.",
     };
-    Engine::new(server, vec![tool("look", false), tool("change", true)])
+    let catalog = Catalog {
+        tools: vec![tool("look", false), tool("change", true)],
+        prompts: vec![PromptDef { name: "plan", title, description, arguments }],
+        templates: vec![TemplateDef {
+            uri_template: "fuzz://{id}",
+            name: "thing",
+            title,
+            description,
+            mime_type: "text/plain",
+        }],
+        offers: Offers {
+            resources: true,
+            subscribe: true,
+            tools_changed: true,
+            prompts_changed: true,
+            resources_changed: true,
+            logging: true,
+            completions: true,
+            tasks: true,
+        },
+    };
+    Engine::new(server, catalog)
 });

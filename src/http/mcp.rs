@@ -179,7 +179,8 @@ impl Exchange<'_> {
             Step::Reply(response) => Some(unmetered(response)),
             Step::Call(call) => Some(self.run(call).await),
             // A call runs within its own request and is over in milliseconds: there is nothing left to stop.
-            Step::Cancel(_) | Step::Accepted => None,
+            Step::Cancel(_) | Step::Resume(..) | Step::Accepted => None,
+            Step::Listen(_) => None,
         }
     }
 

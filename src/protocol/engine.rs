@@ -1,28 +1,37 @@
 //! The engine: one message in, one [`Step`] out, for both eras. What every client gets alike is serialised once, when
 //! the engine is made; answering it copies those bytes behind the identifier.
 
+mod requests;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::call::{Call, result_of};
+use super::call::{Call, Target, result_of};
+use super::catalog::{Catalog, Offers, PromptDef, TemplateDef, ToolDef, UI};
 use super::framing::McpHeaders;
+use super::level::Level;
+use super::listen::{Filter, Listen};
 use super::meta::{Meta, Params};
 use super::revision::{Revision, SUPPORTED};
 use super::rpc::{
     Fault, INVALID_PARAMS, Id, MAX_BATCH, METHOD_NOT_FOUND, Message, Response, UNSUPPORTED_VERSION, quote,
 };
 use super::session::{Peer, Session};
-use super::wire::{ListKind, ServerInfo, ToolDef, wrong_params};
+use super::wire::{ListKind, ServerInfo};
 
 /// The server's side of the protocol. Immutable: every connection shares one.
 #[derive(Debug)]
 pub struct Engine {
     tools: Vec<Tool>,
+    prompts: Vec<PromptDef>,
+    templates: Vec<TemplateDef>,
+    offers: Offers,
     discover: Arc<[u8]>,
+    /// In the order of [`LEGACY`]; each without and with the page of tools' results.
+    initialize: [[Arc<[u8]>; 2]; 4],
     /// In the order of [`LEGACY`].
-    initialize: [Arc<[u8]>; 4],
-    /// In the order of [`LEGACY`], by view.
     legacy_lists: [Lists; 4],
     modern_lists: Lists,
     /// What names the server in the `_meta` of a modern result, without the braces.
@@ -48,15 +57,17 @@ pub enum View {
 pub enum Step {
     /// Send this answer.
     Reply(Response),
-    /// Run the tool, then send what [`Call::finish`] gives.
+    /// Work for it, then send what [`Call::finish`] gives.
     Call(Call),
+    /// Open this stream: send what [`Listen::acknowledge`] gives, then what [`Listen::deliver`] makes of what happens.
+    Listen(Listen),
+    /// The client answers a request of the server: see [`super::asking::Asking`]. Unknown identifiers are to be ignored.
+    Resume(Id, Result<Value, Value>),
     /// The client no longer wants the answer to this request of the same connection or session: stop its work, send
     /// nothing for it. Unknown identifiers are to be ignored.
     Cancel(Id),
     /// Nothing to send; on HTTP, 202.
     Accepted,
-    // Later: Listen, for subscriptions/listen and the legacy notification stream; Resume, for a legacy client's answer
-    // to what the server asked.
 }
 
 #[derive(Debug)]
@@ -71,36 +82,52 @@ struct Tool {
 #[allow(clippy::large_enum_variant, reason = "it lives for a moment; a box would cost more than the move")]
 enum Answer<'e> {
     Result(&'e [u8]),
-    Call { tool: usize, arguments: Map<String, Value>, peer: Peer, progress_token: Option<Id> },
+    Call { target: Target, peer: Peer, asked: Asked },
+    Listen { filter: Filter, peer: Peer },
 }
 
-/// The result of `tools/list`: full, read-only by grant, read-only by endpoint.
-type Lists = [Arc<[u8]>; 3];
+/// What a call brings beside its target.
+#[derive(Default)]
+struct Asked {
+    progress_token: Option<Id>,
+    log_level: Option<Level>,
+    answers: serde_json::Map<String, Value>,
+    request_state: Option<String>,
+}
+
+/// The results that are the same for all clients of a revision.
+#[derive(Debug)]
+struct Lists {
+    /// Without and with the pages of tools' results; each full, read-only by grant, read-only by endpoint.
+    tools: [[Arc<[u8]>; 3]; 2],
+    prompts: Arc<[u8]>,
+    templates: Arc<[u8]>,
+}
 
 /// The revisions with a handshake.
 const LEGACY: [Revision; 4] =
     [Revision::V2024_11_05, Revision::V2025_03_26, Revision::V2025_06_18, Revision::V2025_11_25];
 
+const WITHOUT_AND_WITH_VIEWS: [bool; 2] = [false, true];
+
 const EMPTY_RESULT: &[u8] = b"{}";
 
 impl Engine {
-    /// An engine for these tools, listed in this order.
-    pub fn new(server: ServerInfo, tools: Vec<ToolDef>) -> Engine {
+    /// An engine for what the catalog has.
+    pub fn new(server: ServerInfo, catalog: Catalog) -> Engine {
         let mut made = Vec::new();
-        let initialize = LEGACY.map(|revision| shared(&mut made, server.initialize_result(revision)));
-        let mut lists_of = |revision| {
-            [View::Full, View::ReadOnlyGrant, View::ReadOnlyEndpoint].map(|view| {
-                let kind =
-                    ListKind { with_writes: view == View::Full, by_grant: view != View::ReadOnlyEndpoint };
-                shared(&mut made, server.tools_result(revision, &tools, kind))
-            })
-        };
-        let legacy_lists = LEGACY.map(&mut lists_of);
-        let modern_lists = lists_of(Revision::MODERN);
-        let discover = shared(&mut made, server.discover_result());
-        let tools = tools.iter().map(Tool::new).collect();
+        let initialize = LEGACY.map(|revision| {
+            WITHOUT_AND_WITH_VIEWS
+                .map(|ui| shared(&mut made, server.initialize_result(revision, &catalog, ui)))
+        });
+        let legacy_lists = LEGACY.map(|revision| Lists::new(&mut made, &server, &catalog, revision));
+        let modern_lists = Lists::new(&mut made, &server, &catalog, Revision::MODERN);
+        let discover = shared(&mut made, server.discover_result(&catalog));
         Engine {
-            tools,
+            tools: catalog.tools.iter().map(Tool::new).collect(),
+            prompts: catalog.prompts,
+            templates: catalog.templates,
+            offers: catalog.offers,
             discover,
             initialize,
             legacy_lists,
@@ -130,12 +157,12 @@ impl Engine {
                 self.step(id, answer)
             }
             Message::Notification { method, params } => notified(session, headers, &method, params),
-            Message::Response { .. } => match legacy_gate(session, headers) {
+            Message::Response { id, outcome } => match legacy_gate(session, headers) {
                 _ if headers.is_some_and(|headers| headers.names_modern()) => Step::Reply(
                     Fault::invalid("The server asked nothing that this could answer.").reply(None),
                 ),
                 Err(fault) => Step::Reply(fault.reply(None)),
-                Ok(()) => Step::Accepted,
+                Ok(()) => id.map_or(Step::Accepted, |id| Step::Resume(id, outcome)),
             },
         }
     }
@@ -162,13 +189,34 @@ impl Engine {
         Ok(())
     }
 
+    /// The stream on which a legacy session hears what it did not ask for (the GET of Streamable HTTP); `None` where there
+    /// is no session. On stdio such messages come between the others.
+    pub fn stream_of(&self, session: &Session) -> Option<Listen> {
+        let peer = session.peer()?.clone();
+        let filter = Filter::of_session(&peer, &self.offers);
+        Some(Listen { id: None, filter, peer, server_meta: Arc::clone(&self.server_meta) })
+    }
+
     fn step(&self, id: Id, answer: Result<Answer<'_>, Fault>) -> Step {
+        let server_meta = || Arc::clone(&self.server_meta);
         match answer {
             Ok(Answer::Result(result)) => Step::Reply(result_of(&id, result)),
-            Ok(Answer::Call { tool, arguments, peer, progress_token }) => {
-                let name = self.tools.get(tool).map_or("", |tool| tool.name);
-                let server_meta = Arc::clone(&self.server_meta);
-                Step::Call(Call { id, tool, name, arguments, peer, progress_token, server_meta })
+            Ok(Answer::Call { target, peer, asked }) => {
+                let Asked { progress_token, log_level, answers, request_state } = asked;
+                let server_meta = server_meta();
+                Step::Call(Call {
+                    id,
+                    target,
+                    peer,
+                    progress_token,
+                    log_level,
+                    answers,
+                    request_state,
+                    server_meta,
+                })
+            }
+            Ok(Answer::Listen { filter, peer }) => {
+                Step::Listen(Listen { id: Some(id), filter, peer, server_meta: server_meta() })
             }
             Err(fault) => Step::Reply(fault.reply(Some(&id))),
         }
@@ -182,7 +230,8 @@ impl Engine {
         method: &str,
         mut params: Params,
     ) -> Result<Answer<'_>, Fault> {
-        let progress_token = params.progress_token();
+        let mut asked = Asked { progress_token: params.progress_token(), ..Asked::default() };
+        let log_level = params.log_level();
         let (version, client, capabilities) = Meta::check(std::mem::take(&mut params.meta))?;
         if let Some(headers) = headers {
             self.agree(headers, &version, method, &params)?;
@@ -190,14 +239,24 @@ impl Engine {
         if version != Revision::MODERN.as_str() {
             return Err(not_served(&version));
         }
-        let peer = || Peer { revision: Revision::MODERN, client, capabilities };
+        asked.log_level = log_level?.filter(|_| self.offers.logging);
+        let peer = Peer { capabilities, ..Peer::new(Revision::MODERN, client) };
         match method {
             "server/discover" => Ok(Answer::Result(&self.discover)),
-            "tools/list" => self.list(Revision::MODERN, view, &params),
-            "tools/call" => self.call(view, params, progress_token, peer),
-            other => Err(Fault { status: 404, ..no_method(other) }),
+            "subscriptions/listen" if self.offers.has_news() => self.listen(&params, peer),
+            "tools/call" | "prompts/get" | "resources/read" => {
+                requests::take_answers(&mut params, &mut asked)?;
+                self.common(view, method, params, Cow::Owned(peer), asked)
+            }
+            "tasks/get" | "tasks/update" | "tasks/cancel" if self.offers.tasks => {
+                Ok(Answer::Call { target: requests::task(method, params, &peer)?, peer, asked })
+            }
+            method => self.common(view, method, params, Cow::Owned(peer), asked),
         }
-        // Later: subscriptions/listen, resources, prompts, completion; a missing capability is -32021 here.
+        .map_err(|fault| match fault.code {
+            METHOD_NOT_FOUND => Fault { status: 404, ..fault },
+            _ => fault,
+        })
     }
 
     fn legacy(
@@ -209,76 +268,92 @@ impl Engine {
         mut params: Params,
     ) -> Result<Answer<'_>, Fault> {
         if method == "initialize" {
-            let result: &Arc<[u8]> = of_legacy(&self.initialize, session.open(&params)?);
-            return Ok(Answer::Result(result));
+            let revision = session.open(&params)?;
+            let [plain, with_views] = of_legacy(&self.initialize, revision);
+            let ui = session.peer().is_some_and(|peer| peer.has_extension(UI));
+            return Ok(Answer::Result(if ui { with_views } else { plain }));
         }
         if method == "ping" && headers.is_none() {
             return Ok(Answer::Result(EMPTY_RESULT));
         }
         legacy_gate(session, headers)?;
-        let peer = session.peer().ok_or_else(no_session)?;
+        let offers = self.offers;
         match method {
-            "ping" => Ok(Answer::Result(EMPTY_RESULT)),
-            "tools/list" => self.list(peer.revision, view, &params),
-            "tools/call" => {
-                let progress_token = params.progress_token();
-                self.call(view, params, progress_token, || peer.clone())
+            "ping" => return Ok(Answer::Result(EMPTY_RESULT)),
+            "logging/setLevel" if offers.logging => {
+                let level = requests::level(&params)?;
+                session.peer_mut().ok_or_else(no_session)?.log_level = Some(level);
+                return Ok(Answer::Result(EMPTY_RESULT));
             }
-            other => Err(no_method(other)),
+            "resources/subscribe" | "resources/unsubscribe" if offers.subscribe => {
+                let peer = session.peer_mut().ok_or_else(no_session)?;
+                requests::watch(&params, peer, method == "resources/subscribe")?;
+                return Ok(Answer::Result(EMPTY_RESULT));
+            }
+            _ => {}
         }
-    }
-
-    fn list(&self, revision: Revision, view: View, params: &Params) -> Result<Answer<'_>, Fault> {
-        if params.get("cursor").is_some_and(|cursor| !cursor.is_null()) {
-            let text =
-                "Invalid params: this cursor is unknown. All tools are on one page; ask without a cursor.";
-            return Err(Fault::new(200, INVALID_PARAMS, text));
-        }
-        let lists = match revision.is_modern() {
-            true => &self.modern_lists,
-            false => of_legacy(&self.legacy_lists, revision),
+        let peer = session.peer().ok_or_else(no_session)?;
+        let log_level = peer.log_level.unwrap_or(Level::Info);
+        let asked = Asked {
+            progress_token: params.progress_token(),
+            log_level: offers.logging.then_some(log_level),
+            ..Asked::default()
         };
-        let [full, by_grant, by_endpoint] = lists;
-        Ok(Answer::Result(match view {
-            View::Full => full,
-            View::ReadOnlyGrant => by_grant,
-            View::ReadOnlyEndpoint => by_endpoint,
-        }))
+        self.common(view, method, params, Cow::Borrowed(peer), asked)
     }
 
-    fn call(
+    /// What both eras have.
+    fn common(
         &self,
         view: View,
-        mut params: Params,
-        progress_token: Option<Id>,
-        peer: impl FnOnce() -> Peer,
+        method: &str,
+        params: Params,
+        peer: Cow<'_, Peer>,
+        asked: Asked,
     ) -> Result<Answer<'_>, Fault> {
-        let tool = match params.get("name") {
-            Some(Value::String(name)) => self.find(view, name)?,
-            _ => return Err(wrong_params("params.name", "a string, the name of a tool")),
+        let lists = self.lists(peer.revision);
+        let target = match method {
+            "tools/list" => return self.tools_list(view, &params, &peer),
+            "prompts/list" if !self.prompts.is_empty() => return only_page(&params, &lists.prompts),
+            "resources/templates/list" if self.offers.resources => {
+                return only_page(&params, &lists.templates);
+            }
+            "tools/call" => self.tool(view, params)?,
+            "prompts/get" if !self.prompts.is_empty() => self.prompt(params)?,
+            "resources/list" if self.offers.resources => requests::resources(&params)?,
+            "resources/read" if self.offers.resources => requests::resource(&params)?,
+            "completion/complete" if self.offers.completions => self.completion(params)?,
+            other => return Err(no_method(other)),
         };
-        let arguments = match params.members.remove("arguments") {
-            None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(arguments)) => arguments,
-            Some(_) => return Err(wrong_params("params.arguments", "an object")),
-        };
-        Ok(Answer::Call { tool, arguments, peer: peer(), progress_token })
+        Ok(Answer::Call { target, peer: peer.into_owned(), asked })
     }
 
-    fn find(&self, view: View, name: &str) -> Result<usize, Fault> {
-        let unknown = |text: String| Err(Fault::new(200, INVALID_PARAMS, text));
-        match self.position(name) {
-            Some((_, tool)) if tool.write && view == View::ReadOnlyEndpoint => unknown(format!(
-                "Unknown tool: {} is not at this read-only endpoint; it lives at the full endpoint, /mcp/.",
-                tool.name
-            )),
-            Some((index, _)) => Ok(index),
-            None => unknown(format!("Unknown tool: {}. tools/list names those there are.", quote(name))),
+    fn lists(&self, revision: Revision) -> &Lists {
+        match revision.is_modern() {
+            true => &self.modern_lists,
+            false => of_legacy(&self.legacy_lists, revision),
         }
     }
 
-    fn position(&self, name: &str) -> Option<(usize, &Tool)> {
-        self.tools.iter().enumerate().find(|(_, tool)| tool.name == name)
+    fn tools_list(&self, view: View, params: &Params, peer: &Peer) -> Result<Answer<'_>, Fault> {
+        let [plain, with_views] = &self.lists(peer.revision).tools;
+        let [full, by_grant, by_endpoint] = if peer.has_extension(UI) { with_views } else { plain };
+        only_page(
+            params,
+            match view {
+                View::Full => full,
+                View::ReadOnlyGrant => by_grant,
+                View::ReadOnlyEndpoint => by_endpoint,
+            },
+        )
+    }
+
+    fn listen(&self, params: &Params, peer: Peer) -> Result<Answer<'_>, Fault> {
+        let filter = Filter::read(params, &self.offers)?;
+        if !filter.tasks.is_empty() && !peer.has_extension(super::catalog::TASKS) {
+            return Err(super::call::needs_tasks());
+        }
+        Ok(Answer::Listen { filter, peer })
     }
 
     fn agree(
@@ -291,6 +366,7 @@ impl Engine {
         let member = match method {
             "tools/call" | "prompts/get" => "name",
             "resources/read" => "uri",
+            "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
             _ => "",
         };
         let name = params.get(member).and_then(Value::as_str);
@@ -302,6 +378,26 @@ impl Engine {
             headers.agree_on_param(header, argument.flatten())?;
         }
         Ok(())
+    }
+}
+
+impl Lists {
+    fn new(made: &mut Vec<Arc<[u8]>>, server: &ServerInfo, catalog: &Catalog, revision: Revision) -> Lists {
+        let views = [View::Full, View::ReadOnlyGrant, View::ReadOnlyEndpoint];
+        let tools = WITHOUT_AND_WITH_VIEWS.map(|ui| {
+            views.map(|view| {
+                let (with_writes, by_grant) = (view == View::Full, view != View::ReadOnlyEndpoint);
+                let kind = ListKind { with_writes, by_grant, ui: ui && catalog.has_views() };
+                shared(made, server.tools_result(revision, &catalog.tools, kind))
+            })
+        });
+        let prompts = catalog.prompts.iter().map(|prompt| prompt.definition(revision)).collect();
+        let templates = catalog.templates.iter().map(|template| template.definition(revision)).collect();
+        Lists {
+            tools,
+            prompts: shared(made, server.list_result(revision, "prompts", prompts, true)),
+            templates: shared(made, server.list_result(revision, "resourceTemplates", templates, true)),
+        }
     }
 }
 
@@ -342,6 +438,15 @@ fn of_legacy<T>([first, second, third, last]: &[T; 4], revision: Revision) -> &T
         Revision::V2025_06_18 => third,
         Revision::V2025_11_25 | Revision::V2026_07_28 => last,
     }
+}
+
+/// The list, which has no second page to ask for.
+fn only_page<'e>(params: &Params, list: &'e [u8]) -> Result<Answer<'e>, Fault> {
+    if params.get("cursor").is_some_and(|cursor| !cursor.is_null()) {
+        let text = "Invalid params: this cursor is unknown. All is on one page; ask without a cursor.";
+        return Err(Fault::new(200, INVALID_PARAMS, text));
+    }
+    Ok(Answer::Result(list))
 }
 
 fn is_modern(headers: Option<&McpHeaders<'_>>, params: &Params) -> bool {
@@ -403,5 +508,7 @@ fn no_method(method: &str) -> Fault {
     Fault::new(200, METHOD_NOT_FOUND, format!("Method not found: {}.", quote(method)))
 }
 
+#[cfg(test)]
+mod features;
 #[cfg(test)]
 mod tests;

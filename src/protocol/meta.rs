@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::level::Level;
 use super::rpc::read::{Key, Names, Node, Reader, Skip};
 use super::rpc::{Fault, Id, put};
 use super::wire::{ClientInfo, wrong_params};
@@ -17,6 +18,10 @@ const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const PROGRESS_TOKEN: &str = "progressToken";
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+
+/// What a level must be, in words.
+pub(super) const LEVELS: &str = "one of debug, info, notice, warning, error, critical, alert, emergency";
 
 /// The parameters of a message; absent ones are empty.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,6 +66,8 @@ pub struct Meta {
     pub capabilities: Field<Capabilities>,
     /// What progress notifications would carry; one of a wrong type counts as absent.
     pub progress_token: Option<Id>,
+    /// The least severe log messages it wants.
+    pub log_level: Field<String>,
 }
 
 /// What a client declared that it can do: a JSON object, kept as the text it came in.
@@ -75,6 +82,11 @@ impl Default for Capabilities {
 }
 
 impl Capabilities {
+    /// Whether the object's text holds `name` at all: for what few clients declare, this spares reading it.
+    pub(super) fn mentions(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
     /// How long the object's text is.
     pub(super) fn bytes(&self) -> usize {
         self.0.len()
@@ -118,6 +130,18 @@ impl Params {
         match &mut self.meta {
             Field::Is(meta) => meta.progress_token.take(),
             _ => None,
+        }
+    }
+
+    /// The log messages that `_meta` asks for; INVALID_PARAMS for a level that is none.
+    pub(super) fn log_level(&self) -> Result<Option<Level>, Fault> {
+        let wrong = || wrong_params(&format!("params._meta[\"{LOG_LEVEL}\"]"), LEVELS);
+        match &self.meta {
+            Field::Is(Meta { log_level: Field::Wrong, .. }) => Err(wrong()),
+            Field::Is(Meta { log_level: Field::Is(level), .. }) => {
+                Level::parse(level).map(Some).ok_or_else(wrong)
+            }
+            _ => Ok(None),
         }
     }
 
@@ -170,6 +194,11 @@ impl Meta {
             Field::Absent => {}
             Field::Wrong => set(CAPABILITIES, false.into()),
             Field::Is(capabilities) => set(CAPABILITIES, capabilities.read().into()),
+        }
+        match &self.log_level {
+            Field::Absent => {}
+            Field::Wrong => set(LOG_LEVEL, false.into()),
+            Field::Is(level) => set(LOG_LEVEL, level.as_str().into()),
         }
         if let Some(token) = &self.progress_token {
             set(PROGRESS_TOKEN, serde_json::json!(token));
@@ -270,6 +299,9 @@ impl FromMembers for Meta {
                 VERSION => meta.version = Field::text(map.next_value_seed(Node { reader, depth: inside })?),
                 CLIENT => meta.client = map.next_value_seed(Object::new(reader, inside))?,
                 CAPABILITIES => meta.capabilities = capabilities(reader, inside, map.next_value()?)?,
+                LOG_LEVEL => {
+                    meta.log_level = Field::text(map.next_value_seed(Node { reader, depth: inside })?)
+                }
                 PROGRESS_TOKEN => {
                     meta.progress_token =
                         Id::from_value(map.next_value_seed(Node { reader, depth: inside })?);
@@ -370,6 +402,7 @@ mod tests {
                     client: Field::Wrong,
                     capabilities: Field::Wrong,
                     progress_token: None,
+                    log_level: Field::Absent,
                 }),
             );
         }

@@ -75,6 +75,11 @@ impl Revision {
         self >= Revision::V2025_03_26
     }
 
+    /// Whether arguments can be completed as a capability of its own, and progress has a `message`.
+    pub fn has_completions(self) -> bool {
+        self >= Revision::V2025_03_26
+    }
+
     /// Whether there are `structuredContent`, `outputSchema` and `title`.
     pub fn has_structured_content(self) -> bool {
         self >= Revision::V2025_06_18

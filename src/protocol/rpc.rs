@@ -39,8 +39,14 @@ pub const METHOD_NOT_FOUND: i32 = -32601;
 pub const INVALID_PARAMS: i32 = -32602;
 /// A fault of the server's own.
 pub const INTERNAL_ERROR: i32 = -32603;
+/// The server refuses for a reason of its own, which the message gives (JSON-RPC 2.0, section 5.1: server errors).
+pub const REFUSED: i32 = -32000;
+/// There is no such resource (up to 2025-11-25; later it is [`INVALID_PARAMS`]).
+pub const NO_RESOURCE: i32 = -32002;
 /// The HTTP headers do not say what the body says (MCP 2026-07-28).
 pub const HEADER_MISMATCH: i32 = -32020;
+/// The client did not declare what the answer needs (MCP 2026-07-28).
+pub const MISSING_CAPABILITY: i32 = -32021;
 /// The protocol version is not served (MCP 2026-07-28).
 pub const UNSUPPORTED_VERSION: i32 = -32022;
 

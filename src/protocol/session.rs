@@ -1,8 +1,11 @@
 //! The handshake of the legacy revisions, and who is on the other side. Nothing else knows of sessions.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::level::Level;
 use super::meta::{Capabilities, Params};
 use super::revision::Revision;
 use super::rpc::Fault;
@@ -34,9 +37,54 @@ pub struct Peer {
     pub client: ClientInfo,
     /// What it declared that it can do, as it came; of a handshake, nothing when that is over 4 KiB.
     pub capabilities: Capabilities,
+    /// Of a handshake: the least severe log messages it wants (`logging/setLevel`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<Level>,
+    /// Of a handshake: the resources it watches (`resources/subscribe`), at most [`super::listen::MAX_WATCHED`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub subscribed: BTreeSet<String>,
+}
+
+impl Peer {
+    /// A client that declared nothing.
+    pub fn new(revision: Revision, client: ClientInfo) -> Peer {
+        let (capabilities, subscribed) = (Capabilities::default(), BTreeSet::new());
+        Peer { revision, client, capabilities, log_level: None, subscribed }
+    }
+
+    /// Whether it declared that it answers this request of a server: `elicitation/create`, of the mode that `params`
+    /// names, `sampling/createMessage` or `roots/list`.
+    pub fn answers(&self, method: &str, params: Option<&Value>) -> bool {
+        let (name, _) = method.split_once('/').unwrap_or((method, ""));
+        let can = self.capabilities.read();
+        let Some(declared) = can.get(name).and_then(Value::as_object) else { return false };
+        match params.and_then(|params| params.get("mode")).and_then(Value::as_str) {
+            Some("url") if name == "elicitation" => declared.contains_key("url"),
+            _ if name == "elicitation" => declared.contains_key("form") || !declared.contains_key("url"),
+            _ => true,
+        }
+    }
+
+    /// Whether it declared this extension, such as [`super::catalog::TASKS`].
+    pub fn has_extension(&self, name: &str) -> bool {
+        self.capabilities.mentions(name)
+            && self
+                .capabilities
+                .read()
+                .get("extensions")
+                .is_some_and(|extensions| extensions.get(name).is_some())
+    }
 }
 
 impl Session {
+    /// The handshake's client, to note what it wants.
+    pub(super) fn peer_mut(&mut self) -> Option<&mut Peer> {
+        match self {
+            Session::Stateless => None,
+            Session::Initializing(peer) | Session::Ready(peer) => Some(peer),
+        }
+    }
+
     /// The client, once a handshake has begun.
     pub fn peer(&self) -> Option<&Peer> {
         match self {
@@ -62,7 +110,7 @@ impl Session {
             Some(Value::Object(capabilities)) => kept(capabilities),
             Some(_) => return Err(wrong_params("capabilities", "an object")),
         };
-        *self = Session::Initializing(Peer { revision, client, capabilities });
+        *self = Session::Initializing(Peer { capabilities, ..Peer::new(revision, client) });
         Ok(revision)
     }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use chaterimo::protocol::{
-    Annotations, Engine, Incoming, McpHeaders, Outcome, Output, Refusal, ServerInfo, Session, Step, ToolDef,
-    View, rpc, wire,
+    Annotations, Catalog, Engine, Incoming, McpHeaders, Outcome, Output, Refusal, ServerInfo, Session, Step,
+    ToolDef, View, catalog, rpc,
 };
 use serde_json::{Value, json};
 
@@ -33,17 +33,18 @@ fn definitions() -> (ServerInfo, Vec<ToolDef>) {
         title: "A tool",
         description: "Does one thing.",
         input_schema: json!({"type": "object", "properties": {"n": {"type": "integer"}}}),
-        output_schema: json!({"type": "object", "properties": {"n": {"type": "integer"}}}),
+        output_schema: Some(json!({"type": "object", "properties": {"n": {"type": "integer"}}})),
         annotations: if write { Annotations { read_only: false, destructive: true, ..read } } else { read },
         write,
+        view: None,
     };
     (server, vec![tool("look_up", false), tool("change_it", true)])
 }
 
 fn engine() -> Engine {
     let (server, tools) = definitions();
-    assert_eq!(wire::problems(&server, &tools), Vec::<String>::new());
-    Engine::new(server, tools)
+    assert_eq!(catalog::problems(&server, &tools), Vec::<String>::new());
+    Engine::new(server, Catalog { tools, ..Catalog::default() })
 }
 
 /// How a call ends, where a request becomes one.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::super::catalog::Annotations;
+use super::super::outcome::{Outcome, Output, Refusal};
 use super::super::rpc::{self, Incoming};
-use super::super::wire::{Annotations, Outcome, Output, Refusal};
 use super::*;
 
 fn engine() -> Engine {
@@ -21,23 +22,22 @@ fn engine() -> Engine {
         title: "A tool",
         description: "Does it.",
         input_schema,
-        output_schema: json!({"type": "object"}),
+        output_schema: Some(json!({"type": "object"})),
         annotations: if write_tool { write } else { read },
         write: write_tool,
+        view: None,
     };
     let mirrored = json!({"type": "object", "properties": {
         "region": {"type": "string", "x-mcp-header": "Region"},
         "at": {"type": "object", "properties": {"floor": {"type": "integer", "x-mcp-header": "Floor"}}},
         "urgent": {"type": "boolean", "x-mcp-header": "Urgent"},
     }});
-    Engine::new(
-        info,
-        vec![
-            tool("look", json!({"type": "object"}), false),
-            tool("change", json!({"type": "object"}), true),
-            tool("route", mirrored, false),
-        ],
-    )
+    let tools = vec![
+        tool("look", json!({"type": "object"}), false),
+        tool("change", json!({"type": "object"}), true),
+        tool("route", mirrored, false),
+    ];
+    Engine::new(info, Catalog { tools, ..Catalog::default() })
 }
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"c","version":"9"},"io.modelcontextprotocol/clientCapabilities":{},"progressToken":5}"#;
@@ -56,6 +56,10 @@ fn answer(step: Step) -> (u16, Value) {
         Step::Call(call) => {
             call.finish(Outcome::Done(Output { structured: r#"{"n":1}"#.into(), meta: None }))
         }
+        Step::Listen(listen) => {
+            return (200, serde_json::from_slice(&listen.acknowledge().unwrap()).unwrap());
+        }
+        Step::Resume(id, _) => return (202, json!({"resume": id})),
         Step::Cancel(id) => return (202, json!({"cancel": id})),
         Step::Accepted => return (202, Value::Null),
     };
@@ -189,8 +193,8 @@ fn finishes_a_call_as_its_revision_wants() {
         let Step::Call(call) = engine().handle(session, View::Full, None, message(text)) else {
             panic!("{text}")
         };
-        assert_eq!((call.tool, call.name), (0, "look"));
-        assert_eq!(call.arguments["q"], "x");
+        let Target::Tool { index: 0, name: "look", arguments } = &call.target else { panic!("{call:?}") };
+        assert_eq!(arguments["q"], "x");
         assert_eq!(call.peer.client.name, "c");
         let structured = "{\"a\":\"\\\"\\\\ü\\n\"}".to_owned();
         let meta = Some(r#" {"com.chaterimo/quota":{"left":3}} "#.to_owned());
@@ -250,7 +254,7 @@ fn refuses_in_words() {
     else {
         panic!("a call")
     };
-    let response = call.finish(Outcome::Fault(rpc::INTERNAL_ERROR, "It broke.".into()));
+    let response = call.finish(Outcome::Fault(Fault::new(200, rpc::INTERNAL_ERROR, "It broke.")));
     assert_eq!(response.status, 200);
     let expected = json!({"jsonrpc": "2.0", "id": 0, "error": {"code": -32603, "message": "It broke."}});
     assert_eq!(serde_json::from_slice::<Value>(&response.body).unwrap(), expected);
@@ -381,7 +385,7 @@ fn a_legacy_session_answers_before_it_is_ready_and_without_a_version_header() {
 fn a_write_tool_is_unknown_at_the_read_only_endpoint_alone() {
     let text = modern("tools/call", r#""name":"change""#);
     let handle = |view: View| engine().handle(&mut Session::default(), view, None, message(&text));
-    assert!(matches!(handle(View::Full), Step::Call(call) if call.name == "change" && call.tool == 1));
+    assert!(matches!(handle(View::Full), Step::Call(call) if call.name() == "change"));
     assert!(matches!(handle(View::ReadOnlyGrant), Step::Call(_)));
     let (status, body) = answer(handle(View::ReadOnlyEndpoint));
     assert_eq!((status, body["error"]["code"].as_i64()), (200, Some(-32602)));
@@ -409,8 +413,8 @@ fn notifications_and_answers_are_never_answered() {
     check(&mut Session::default(), Some(&modern_http), cancel, none.clone());
     check(&mut ready, None, odd, none.clone());
     check(&mut ready, Some(&http), unknown, none.clone());
-    check(&mut ready, Some(&http), response, none.clone());
-    check(&mut Session::default(), None, response, none);
+    check(&mut ready, Some(&http), response, (202, json!({"resume": 1})));
+    check(&mut Session::default(), None, r#"{"jsonrpc":"2.0","error":{"code":1,"message":"x"}}"#, none);
     // On HTTP, one that cannot be taken is refused by status; the error has no id.
     check(&mut Session::default(), Some(&http), unknown, (400, json!(-32602)));
     check(&mut Session::default(), Some(&modern_http), response, (400, json!(-32600)));
