@@ -81,7 +81,8 @@ CREATE TABLE training_job (
     organisation INTEGER NOT NULL,
     id           INTEGER NOT NULL,
     chatbot      INTEGER NOT NULL,
-    status       TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'interrupted')),
+    status       TEXT NOT NULL 
+        CHECK (status IN ('queued', 'running', 'done', 'failed', 'interrupted', 'cancelled')),
     done         INTEGER NOT NULL,
     total        INTEGER NOT NULL,
     requested_by TEXT NOT NULL,

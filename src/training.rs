@@ -119,7 +119,7 @@ enum Left {
     Done,
     /// The worker is to stop.
     GivenBack,
-    /// Another worker took this one for dead.
+    /// Another worker took this one for dead, or somebody cancelled the job.
     Lost,
 }
 
@@ -452,6 +452,28 @@ mod tests {
         assert_eq!(first.index(job, || false).unwrap(), Left::Lost);
         let job = latest(&shop);
         assert_eq!((job.status, job.error.as_deref()), (Status::Interrupted, Some(INTERRUPTED)));
+    }
+
+    #[test]
+    fn a_cancelled_job_ends_with_the_batch_at_hand_and_leaves_the_rest_of_the_index_as_it_was() {
+        let (shop, clock) = (shop(), Clock::manual(NOW));
+        damage(&shop);
+        request(&shop);
+        let bench = bench(&shop, &clock);
+        let job = claim(&shop, bench.name.clone());
+        let mut borders = 0;
+        let left = bench.index(job, || {
+            borders += 1;
+            if borders == 2 {
+                shop.seed(move |tx| training_job::cancel(tx, job.id, NOW));
+            }
+            false
+        });
+        assert_eq!((left.unwrap(), borders), (Left::Lost, 2));
+        let job = latest(&shop);
+        assert_eq!((job.status, job.done), (Status::Cancelled, 32));
+        // The damage to the first two things is mended; the entry of what is not there stands.
+        assert_eq!((found(&shop, "shoe"), found(&shop, "hat")), (70, 1));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A job is queued by a tool and claimed by the worker of any process that has the database open. The worker says with
 //! every batch that it lives; a job whose worker has died is marked `interrupted` by whichever worker notices.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use super::choice::choice;
@@ -27,6 +27,15 @@ choice! {
         Failed = "failed",
         /// Its worker died; it can be started again.
         Interrupted = "interrupted",
+        /// Somebody stopped it; what it had not reached is indexed as it was.
+        Cancelled = "cancelled",
+    }
+}
+
+impl Status {
+    /// Whether nothing will come of it any more.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Status::Queued | Status::Running)
     }
 }
 
@@ -37,7 +46,7 @@ pub struct Job {
     pub id: i64,
     /// The chatbot that is retrained.
     pub chatbot_id: i64,
-    /// `queued`, `running`, `done`, `failed` or `interrupted`.
+    /// `queued`, `running`, `done`, `failed`, `interrupted` or `cancelled`.
     pub status: Status,
     /// How many things have been indexed.
     pub done: i64,
@@ -55,6 +64,9 @@ pub struct Job {
     /// Whose credential asked for it; pages show it.
     #[serde(skip)]
     pub requested_by: String,
+    /// When something of it last changed.
+    #[serde(skip)]
+    pub updated_at: Time,
 }
 
 /// A job in a worker's hands.
@@ -69,7 +81,7 @@ pub struct Claimed {
 }
 
 const COLUMNS: &str = "id, chatbot, status, done, total, requested_at, started_at, finished_at, error, \
-                       requested_by";
+                       requested_by, COALESCE(finished_at, heartbeat_at, requested_at)";
 
 /// Has everything that a chatbot answers from indexed anew: its queued or running job, and `true`; if there is none, a
 /// new one, and `false`. `None` when there is no such chatbot.
@@ -84,9 +96,7 @@ pub fn start(tx: &TenantTx<'_>, chatbot: i64, actor: &str, now: Time) -> Result<
 /// The chatbot's queued or running job, and `true`; if there is none, a new one for `total` things, and `false`.
 /// The chatbot must be there.
 pub fn request(tx: &TenantTx<'_>, chatbot: i64, total: i64, actor: &str, now: Time) -> Result<(Job, bool)> {
-    if let Some(job) =
-        latest(tx, chatbot)?.filter(|job| matches!(job.status, Status::Queued | Status::Running))
-    {
+    if let Some(job) = latest(tx, chatbot)?.filter(|job| !job.status.is_final()) {
         return Ok((job, true));
     }
     let id = tx.next_id("training_job")?;
@@ -107,19 +117,28 @@ pub fn last(tx: &TenantTx<'_>, chatbot: i64, limit: i64) -> Result<Vec<Job>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM training_job WHERE organisation = ?1 AND chatbot = ?2 ORDER BY id DESC LIMIT ?3"
     );
-    tx.all(&sql, &[&chatbot, &limit], |row| {
-        Ok(Job {
-            id: row.get(0)?,
-            chatbot_id: row.get(1)?,
-            status: row.get(2)?,
-            done: row.get(3)?,
-            total: row.get(4)?,
-            requested_at: Time(row.get(5)?),
-            started_at: row.get::<_, Option<i64>>(6)?.map(Time),
-            finished_at: row.get::<_, Option<i64>>(7)?.map(Time),
-            error: row.get(8)?,
-            requested_by: row.get(9)?,
-        })
+    tx.all(&sql, &[&chatbot, &limit], of_row)
+}
+
+/// The job of that number.
+pub fn get(tx: &TenantTx<'_>, id: i64) -> Result<Option<Job>> {
+    let sql = format!("SELECT {COLUMNS} FROM training_job WHERE organisation = ?1 AND id = ?2");
+    tx.first(&sql, &[&id], of_row)
+}
+
+fn of_row(row: &Row<'_>) -> Result<Job> {
+    Ok(Job {
+        id: row.get(0)?,
+        chatbot_id: row.get(1)?,
+        status: row.get(2)?,
+        done: row.get(3)?,
+        total: row.get(4)?,
+        requested_at: Time(row.get(5)?),
+        started_at: row.get::<_, Option<i64>>(6)?.map(Time),
+        finished_at: row.get::<_, Option<i64>>(7)?.map(Time),
+        error: row.get(8)?,
+        requested_by: row.get(9)?,
+        updated_at: Time(row.get(10)?),
     })
 }
 
@@ -174,6 +193,13 @@ pub fn finish(
     Ok(tx.execute(sql, &[&id, &worker, &status, &error, &now.0])? > 0)
 }
 
+/// Stops a job that is not done; `false` when it is. A worker that is at it notices with its next batch.
+pub fn cancel(tx: &TenantTx<'_>, id: i64, now: Time) -> Result<bool> {
+    let sql = "UPDATE training_job SET status = 'cancelled', finished_at = ?3, worker = NULL \
+               WHERE organisation = ?1 AND id = ?2 AND status IN ('queued', 'running')";
+    Ok(tx.execute(sql, &[&id, &now.0])? > 0)
+}
+
 /// Puts the job that `worker` runs back into the queue, to be begun again by whoever comes next.
 pub fn give_back(tx: &TenantTx<'_>, id: i64, worker: &str) -> Result<()> {
     let sql = "UPDATE training_job SET status = 'queued', done = 0, worker = NULL, started_at = NULL \
@@ -223,6 +249,27 @@ mod tests {
                 assert!(finish(&tx, job.id, "b", Status::Failed, Some("why"), NOW)?);
                 let job = latest(&tx, job.chatbot)?.unwrap();
                 assert_eq!((job.status, job.error.as_deref()), (Status::Failed, Some("why")));
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn a_job_that_is_not_done_is_cancelled_once_and_frees_its_chatbot() {
+        let shop = Shop::new();
+        shop.seed(|tx| request(tx, chatbot(tx)?, 2, "me", NOW));
+        let tenant = shop.tenant;
+        shop.store
+            .write(Durability::Process, move |system| {
+                let tx = system.tenant(tenant);
+                let running = claim(system, "a", NOW)?.unwrap();
+                assert!(cancel(&tx, running.id, NOW)?);
+                assert!(!cancel(&tx, running.id, NOW)?);
+                assert!(!progress(&tx, running.id, "a", 1, 2, NOW)?);
+                assert!(!finish(&tx, running.id, "a", Status::Done, None, NOW)?);
+                assert_eq!(get(&tx, running.id)?.unwrap().status, Status::Cancelled);
+                let (next, already) = request(&tx, running.chatbot, 2, "me", NOW)?;
+                assert!(!already && cancel(&tx, next.id, NOW)? && !any_queued(system)?);
                 Ok(())
             })
             .unwrap();
