@@ -21,6 +21,9 @@ pub mod store;
 pub mod oauth;
 
 // What Claude can do with it.
+pub mod completion;
+pub mod prompts;
+pub mod resources;
 pub mod tools;
 pub mod training;
 pub mod views;

@@ -1,6 +1,7 @@
 //! Chatbots, their settings and the history of those.
 
 mod language;
+mod mark;
 mod settings;
 mod version;
 
@@ -11,6 +12,7 @@ use super::{Put, TenantTx};
 use crate::clock::Time;
 use crate::error::{Error, Kind, Result};
 
+pub use mark::{Mark, marks};
 pub use settings::{
     BubbleStyle, DESCRIPTION_CHARS_MAX, INSTRUCTIONS_CHARS_MAX, NAME_CHARS_MAX, Patch, Position, Settings,
     Strictness, TEMPERATURE, TEXT_CHARS_MAX,

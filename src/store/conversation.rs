@@ -1,5 +1,6 @@
 //! Conversations with their messages: putting them in, listing and reading them.
 
+mod find;
 mod put;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use crate::clock::Time;
 use crate::error::{Error, Result};
 
 pub use super::filter::{After, Span};
+pub use find::{Mark, ids_that_begin, marks, newest};
 pub use put::{MESSAGES_MAX, NewConversation, NewMessage, Role, TEXT_CHARS_MAX, Visitor, put};
 
 /// Messages looked at for the place where a word was found.

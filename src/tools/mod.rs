@@ -8,7 +8,7 @@ mod change;
 mod cursor;
 mod figures;
 mod goods;
-mod page;
+pub mod page;
 mod period;
 mod schema;
 #[cfg(test)]
@@ -152,6 +152,13 @@ pub struct Cx<'a> {
     pub spec: &'static Spec,
     /// Its arguments as they were validated; cursors are bound to them.
     pub arguments: &'a Value,
+}
+
+impl Cx<'_> {
+    /// The same for another tool with these arguments, as what shows what that tool gives.
+    pub fn of<'b>(&'b self, spec: &'static Spec, arguments: &'b Value) -> Cx<'b> {
+        Cx { spec, arguments, ..*self }
+    }
 }
 
 /// A result: the text of one JSON object.

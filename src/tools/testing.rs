@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Cx, Effect, Entry, RESULT_CHARS_MAX, Refusal};
+use super::{Cx, Effect, Entry, RESULT_CHARS_MAX, Refusal, Spec};
 use crate::clock::Time;
 use crate::error::Result;
 use crate::keyring::Keyring;
@@ -70,6 +70,23 @@ impl Shop {
             schema.iter_errors(&answer).map(|e| format!("{} {e}", e.instance_path())).collect();
         assert!(faults.is_empty(), "{tool}: {faults:?}");
         Ok(answer)
+    }
+
+    /// Runs `job` as what reads without being a tool is run, within a limit to some chatbots if there is one.
+    pub fn look<T>(
+        &self,
+        spec: &'static Spec,
+        chatbots: Option<&[i64]>,
+        job: impl FnOnce(&Cx<'_>) -> T,
+    ) -> T {
+        let looked = self.store.read(|tx| {
+            let tx = &tx.tenant_within(self.tenant, chatbots);
+            let (balance, keyring, arguments) = (quota::balance(tx, NOW)?, &*self.keyring, &Value::Null);
+            let (actor, redact) = ("API key 1 (test)", self.redact);
+            let extra_models = &[];
+            Ok(job(&Cx { tx, now: NOW, actor, redact, balance, extra_models, keyring, spec, arguments }))
+        });
+        looked.unwrap()
     }
 
     fn write(&self, entry: &'static Entry, arguments: Value) -> Result<String, Refusal> {
