@@ -6,6 +6,7 @@ mod chatbot;
 mod conversation;
 mod history;
 mod usage;
+mod view;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use crate::completion::Source;
 use crate::error::Error;
 use crate::store::chatbot as store;
 use crate::tools::{Cx, Effect, Entry, Json, Refusal, Spec};
+use crate::views::VIEWS;
 
 /// The media type of the kinds that are data.
 pub const JSON: &str = "application/json";
@@ -23,7 +25,14 @@ pub const PAGE_ITEMS: usize = 100;
 const ID: &str = "{id}";
 
 /// Every kind, in the order in which clients are told of them.
-pub static KINDS: [Kind; 4] = [usage::KIND, chatbot::KIND, history::KIND, conversation::KIND];
+pub static KINDS: [Kind; 6] = [
+    usage::KIND,
+    chatbot::KIND,
+    history::KIND,
+    conversation::KIND,
+    view::kind(&VIEWS[0], |_, _| Ok(VIEWS[0].html.to_owned())),
+    view::kind(&VIEWS[1], |_, _| Ok(VIEWS[1].html.to_owned())),
+];
 
 /// A kind of resources: one thing, or, where its address has `{id}`, one for each number.
 pub struct Kind {

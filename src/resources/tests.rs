@@ -253,6 +253,28 @@ fn the_list_names_the_chatbots() {
 }
 
 #[test]
+fn views_are_for_clients_that_show_them() {
+    let shop = shop(1);
+    let seen =
+        shop.look(&LIST, None, |cx| list(cx, None, |extension| extension == "io.modelcontextprotocol/ui"));
+    let seen = seen.unwrap();
+    let views: Vec<&str> = crate::views::VIEWS.iter().map(|view| view.uri).collect();
+    assert_eq!(uris(&seen), [&["chaterimo://usage"], &views[..], &["chaterimo://chatbots/1"]].concat());
+    for view in &crate::views::VIEWS {
+        let address = find(view.uri).unwrap();
+        let text = shop.look(&READ, None, |cx| address.read(cx)).unwrap();
+        assert_eq!(text, view.html);
+        let contents: Value = serde_json::from_str(&address.contents(&text)).unwrap();
+        let contents = &contents["contents"][0];
+        assert_eq!(
+            (&contents["uri"], &contents["mimeType"]),
+            (&json!(view.uri), &json!(crate::views::MIME_TYPE))
+        );
+        assert_eq!(contents["_meta"], crate::views::meta());
+    }
+}
+
+#[test]
 fn the_list_goes_on_with_its_cursor() {
     let shop = shop(201);
     let (mut seen, mut cursor) = (Vec::new(), None);
