@@ -105,6 +105,7 @@ impl Parser {
 
     fn end_line(&mut self) -> Option<Event> {
         let line = std::mem::take(&mut self.line);
+        let is_first = std::mem::take(&mut self.first_line);
         if line.is_empty() {
             return self.end_event();
         }
@@ -112,18 +113,14 @@ impl Parser {
             self.bytes -= line.len(); // A quiet stream has comments for ever.
         } else if !self.skipping {
             let text = String::from_utf8_lossy(&line);
-            let text = if std::mem::take(&mut self.first_line) {
-                text.strip_prefix('\u{feff}').unwrap_or(&text)
-            } else {
-                &text
-            };
-            field(&mut self.event, text);
+            // A byte order mark is one in front of the stream alone.
+            let mark = if is_first { text.strip_prefix('\u{feff}') } else { None };
+            field(&mut self.event, mark.unwrap_or(&text));
         }
         None
     }
 
     fn end_event(&mut self) -> Option<Event> {
-        self.first_line = false;
         self.bytes = 0;
         let mut event = std::mem::take(&mut self.event);
         if std::mem::take(&mut self.skipping) || event.data.is_empty() {
@@ -171,6 +168,7 @@ mod tests {
         check("data:a\ndata: b\ndata\n\n", &["||a\nb\n"]);
         check("data: a\r\n\r\ndata: b\r\rdata: c\n\r\n", &["||a", "||b", "||c"]);
         check("\u{feff}data: a\n\ndata:  b\n\n", &["||a", "|| b"]);
+        check(": x\n\u{feff}data: a\n\n", &[]);
         check(": hello\n\n:\n\nretry: 10\nodd\n\ndata: a\n\n", &["||a"]);
         check(&format!("{}data: a\n\n", ": ping\n".repeat(20)), &["||a"]);
         check("id: 1\n\nevent: x\n\ndata: a\n\ndata: lost", &["||a"]);
