@@ -11,6 +11,7 @@ pub mod checks;
 mod evidence;
 pub mod expect;
 pub mod expected;
+pub mod login;
 pub mod report;
 mod run;
 mod schema;

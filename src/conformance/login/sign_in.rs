@@ -1,0 +1,286 @@
+//! From a URL to tokens, noting on the way what the server does otherwise than the standards say.
+
+use super::authorize::{Authorization, Visited};
+use super::browser::Browser;
+use super::discovery::{self, Document};
+use super::documents;
+use super::listener::Listener;
+use super::notes::Notes;
+use super::registration::Identity;
+use super::request::{self, Asked, Client};
+use super::tokens::{self, Knock, Tokens};
+use super::web::{Answer, Web, printable, without_query};
+use crate::client;
+use crate::error::{Error, Kind, Result};
+
+/// What the document of an authorization server must name for a login.
+const ENDPOINTS: [&str; 2] = ["authorization_endpoint", "token_endpoint"];
+
+/// How to sign in.
+#[derive(Clone)]
+pub struct Options {
+    /// The MCP endpoint.
+    pub url: String,
+    /// The client to be: an id that was registered beforehand, or the URL of a document about the client.
+    pub client_id: Option<String>,
+    /// The browser of the person.
+    pub browser: Browser,
+    /// How the servers are called.
+    pub http: client::Options,
+}
+
+/// Somebody who is signed in, and all that is known of how that came.
+pub struct Session {
+    /// What asks.
+    pub(super) web: Web,
+    /// The MCP endpoint.
+    pub(super) url: String,
+    /// The resource to name in requests.
+    pub(super) resource: Option<String>,
+    /// The scope to ask for.
+    pub(super) scope: Option<String>,
+    /// The identifier of the authorization server.
+    pub(super) issuer: String,
+    /// Its document.
+    pub(super) server: Document,
+    /// Who we are there.
+    pub(super) client: Client,
+    /// How the person's consent is got.
+    pub(super) authorization: Authorization,
+    /// The message that the endpoint answers, once a token is taken.
+    pub(super) knock: Knock,
+    /// What was granted.
+    pub(super) tokens: Tokens,
+}
+
+impl Session {
+    /// The value of the field `Authorization` for requests as this person.
+    pub fn authorization(&self) -> String {
+        format!("Bearer {}", self.tokens.access)
+    }
+
+    /// The URL of an endpoint of the authorization server.
+    pub(super) fn endpoint(&self, name: &str) -> Option<&str> {
+        self.server.text(name)
+    }
+
+    /// Asks the token endpoint as `client`.
+    pub(super) async fn ask_as(&self, client: &Client, pairs: &[(&str, &str)]) -> Result<Answer> {
+        tokens::ask(&self.web, self.endpoint("token_endpoint").unwrap_or_default(), client, pairs).await
+    }
+
+    /// Shows `token` at the MCP endpoint.
+    pub(super) async fn show(&self, token: &str) -> Result<Answer> {
+        self.knock.send(&self.web, &self.url, Some(token)).await
+    }
+
+    /// A request for the person's consent, as it should be.
+    pub(super) fn asked(&self) -> Asked {
+        let redirect_uri = self.authorization.redirect_uri();
+        Asked::new(&self.client, &redirect_uri, self.resource.as_deref(), self.scope.as_deref())
+    }
+
+    /// Consent once more: a fresh code and what it was asked for with.
+    ///
+    /// # Errors
+    /// `Unavailable` when none comes back.
+    pub(super) async fn code(&mut self) -> Result<(Asked, String)> {
+        let asked = self.asked();
+        let url = asked.url(self.server.text("authorization_endpoint").unwrap_or_default());
+        match self.authorization.visit(&url).await? {
+            Visited::Returned(returned) => match returned.get("code") {
+                Some(code) => Ok((asked, code.to_owned())),
+                None => Err(refused(returned.get("error").unwrap_or("no code"))),
+            },
+            Visited::Ended => Err(refused("no redirect")),
+        }
+    }
+
+    /// Consent once more, and tokens for it.
+    ///
+    /// # Errors
+    /// `Unavailable` when they are refused.
+    pub(super) async fn grant(&mut self) -> Result<Tokens> {
+        let (asked, code) = self.code().await?;
+        let answer = self.ask_as(&self.client, &redemption(&asked, &code, self.resource.as_deref())).await?;
+        Tokens::read(&answer).ok_or_else(|| refused(&answer.shown()))
+    }
+}
+
+/// The form that redeems `code`.
+pub(super) fn redemption<'a>(
+    asked: &'a Asked,
+    code: &'a str,
+    resource: Option<&'a str>,
+) -> Vec<(&'a str, &'a str)> {
+    let mut pairs = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", &asked.redirect_uri),
+        ("code_verifier", &asked.verifier),
+    ];
+    pairs.extend(resource.map(|resource| ("resource", resource)));
+    pairs
+}
+
+fn refused(what: &str) -> Error {
+    Error::new(Kind::Unavailable, format!("The authorization server refused: {}.", printable(what)))
+}
+
+/// Signs in at the MCP endpoint of `options` and notes what is seen on the way.
+///
+/// # Errors
+/// Why nobody can be signed in: `Invalid` when an option is wrong, `Unavailable` for all else. What was noted until then
+/// stands.
+pub async fn sign_in(options: Options, notes: &mut Notes) -> Result<Session> {
+    let web = Web::new(options.http)?;
+    let found = discover(&web, &options.url, notes).await?;
+    documents::check_server(&found.server, &found.issuer, notes);
+    let listener = Listener::bind().await?;
+    let identity = Identity::of(&web, options.client_id, &found.server).await?;
+    let redirect_uri = listener.redirect_uri(identity.redirect_path());
+    let client = identity.client(&web, &redirect_uri, notes).await?;
+    let authorization = Authorization::new(options.browser, listener, redirect_uri);
+    let (web, url, resource, scope) = (web, options.url, found.resource, found.scope);
+    let tokens = Tokens { access: String::new(), refresh: None, scope: None };
+    let mut session = Session {
+        web,
+        url,
+        resource,
+        scope,
+        issuer: found.issuer,
+        server: found.server,
+        client,
+        authorization,
+        knock: Knock::Legacy,
+        tokens,
+    };
+    session.first_grant(notes).await?;
+    session.enter(notes).await?;
+    Ok(session)
+}
+
+/// What the documents say.
+struct Found {
+    resource: Option<String>,
+    scope: Option<String>,
+    issuer: String,
+    server: Document,
+}
+
+async fn discover(web: &Web, url: &str, notes: &mut Notes) -> Result<Found> {
+    let (origin, _) = discovery::split(url)
+        .ok_or_else(|| Error::invalid(format!("{url:?} is no URL of an MCP server.")))?;
+    let challenge = challenge(web, url, notes).await?;
+    let named = challenge.as_deref().and_then(|all| discovery::parameter(all, "resource_metadata"));
+    let document = resource_document(web, url, named, notes).await;
+    let list = |name: &str| document.as_ref().and_then(|document| document.texts(name));
+    let issuer = list("authorization_servers").and_then(|all| all.first().map(|&issuer| issuer.to_owned()));
+    let issuer = issuer.unwrap_or_else(|| origin.clone());
+    let server = server_document(web, &issuer, notes).await.unwrap_or_else(|| Document::supposed(&origin));
+    let challenged = challenge.as_deref().and_then(|all| discovery::parameter(all, "scope"));
+    let offline = server.lists("scopes_supported", "offline_access");
+    let scope = request::scope(challenged, list("scopes_supported"), offline);
+    let resource = document.as_ref().map(|document| document.text("resource").unwrap_or(url).to_owned());
+    Ok(Found { resource: resource.or_else(|| Some(url.to_owned())), scope, issuer, server })
+}
+
+/// What a request without a credential is answered with: the parameters of its challenge.
+async fn challenge(web: &Web, url: &str, notes: &mut Notes) -> Result<Option<Vec<(String, String)>>> {
+    let mut answer = Knock::Legacy.send(web, url, None).await?;
+    if answer.status != 401 {
+        // A server of the modern era alone may say first that it does not know the message.
+        let modern = Knock::Modern.send(web, url, None).await?;
+        answer = if modern.status == 401 || tokens::is_let_in(&modern) { modern } else { answer };
+    }
+    if tokens::is_let_in(&answer) {
+        return Err(Error::invalid(format!(
+            "{} answers without a credential: there is nothing to sign in to. Leave out --login.",
+            without_query(url)
+        )));
+    }
+    notes.judge("challenge-401", answer.status == 401, answer.shown());
+    let fields = answer.fields("www-authenticate");
+    let challenge = discovery::bearer(&fields);
+    let said = match &challenge {
+        Some(all) => format!("Bearer {}", all.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(", ")),
+        None => format!("{} fields WWW-Authenticate, none of the scheme Bearer", fields.len()),
+    };
+    notes.judge("challenge-bearer", challenge.is_some(), &said);
+    let named = challenge.as_deref().and_then(|all| discovery::parameter(all, "resource_metadata"));
+    notes.judge("challenge-metadata", named.is_some(), said);
+    Ok(challenge)
+}
+
+async fn resource_document(web: &Web, url: &str, named: Option<&str>, notes: &mut Notes) -> Option<Document> {
+    let places = match named {
+        Some(named) => vec![named.to_owned()],
+        None => discovery::resource_documents(url),
+    };
+    let mut tried = Vec::new();
+    for place in &places {
+        let answer = web.get(place, "application/json").await;
+        let shown = answer.as_ref().map_or_else(|error| error.public.clone(), Answer::shown);
+        tried.push(format!("{}: {shown}", without_query(place)));
+        let body = answer.ok().filter(|answer| answer.status == 200).and_then(|answer| answer.json());
+        if let Some(document) = body.and_then(|body| Document::read(body, &[])) {
+            notes.pass("resource-document", tried.join("; "));
+            documents::check_resource(&document, url, notes);
+            return Some(document);
+        }
+    }
+    notes.fail("resource-document", tried.join("; "));
+    None
+}
+
+async fn server_document(web: &Web, issuer: &str, notes: &mut Notes) -> Option<Document> {
+    let mut tried = Vec::new();
+    for place in discovery::server_documents(issuer) {
+        let answer = web.get(&place, "application/json").await;
+        let shown = answer.as_ref().map_or_else(|error| error.public.clone(), Answer::shown);
+        tried.push(format!("{}: {shown}", without_query(&place)));
+        let body = answer.ok().filter(|answer| answer.status == 200).and_then(|answer| answer.json());
+        if let Some(document) = body.and_then(|body| Document::read(body, &ENDPOINTS)) {
+            notes.pass("server-document", tried.join("; "));
+            return Some(document);
+        }
+    }
+    notes.fail("server-document", tried.join("; "));
+    None
+}
+
+impl Session {
+    /// The first consent, of which each step is noted.
+    async fn first_grant(&mut self, notes: &mut Notes) -> Result<()> {
+        let asked = self.asked();
+        let url = asked.url(self.server.text("authorization_endpoint").unwrap_or_default());
+        let returned = match self.authorization.visit(&url).await? {
+            Visited::Returned(returned) => returned,
+            Visited::Ended => return Err(refused("the browser did not come back")),
+        };
+        documents::check_return(&returned, &asked, &self.server, &self.issuer, notes);
+        let Some(code) = returned.get("code") else {
+            return Err(refused(returned.get("error").unwrap_or("no code")));
+        };
+        let answer = self.ask_as(&self.client, &redemption(&asked, code, self.resource.as_deref())).await?;
+        documents::check_tokens(&answer, self.scope.as_deref(), notes);
+        self.tokens = Tokens::read(&answer).ok_or_else(|| refused(&answer.shown()))?;
+        Ok(())
+    }
+
+    /// Finds the message that the endpoint answers to who has a token.
+    async fn enter(&mut self, notes: &mut Notes) -> Result<()> {
+        let mut shown = Vec::new();
+        for knock in Knock::ALL {
+            let answer = knock.send(&self.web, &self.url, Some(&self.tokens.access)).await?;
+            shown.push(answer.shown());
+            if tokens::is_let_in(&answer) {
+                self.knock = knock;
+                notes.pass("token-accepted", answer.shown());
+                return Ok(());
+            }
+        }
+        notes.fail("token-accepted", shown.join("; "));
+        Err(refused("the MCP endpoint does not take the token that was given for it"))
+    }
+}

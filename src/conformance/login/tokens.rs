@@ -1,0 +1,87 @@
+//! What the token endpoint answers, and what an endpoint that wants a token does with one.
+
+use serde_json::{Value, json};
+
+use super::request::Client;
+use super::web::{Answer, Web};
+use crate::error::Result;
+
+/// Tokens that were given.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// The access token.
+    pub access: String,
+    /// The refresh token, if there is one.
+    pub refresh: Option<String>,
+    /// What was granted, where the answer says so.
+    pub scope: Option<String>,
+}
+
+impl Tokens {
+    /// The tokens of a successful answer.
+    pub fn read(answer: &Answer) -> Option<Tokens> {
+        let body = answer.json().filter(|_| answer.status == 200)?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(Tokens { access: text("access_token")?, refresh: text("refresh_token"), scope: text("scope") })
+    }
+}
+
+/// Asks the token endpoint at `url`, or another that takes a client's form.
+///
+/// # Errors
+/// Those of [`Web::send`].
+pub async fn ask(web: &Web, url: &str, client: &Client, pairs: &[(&str, &str)]) -> Result<Answer> {
+    web.post_form(url, &client.form(pairs), client.authorization().as_ref()).await
+}
+
+/// A first message that changes nothing: what a token is shown with to see whether it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Knock {
+    /// `server/discover` of 2026-07-28.
+    Modern,
+    /// `initialize` of 2025-11-25.
+    Legacy,
+}
+
+impl Knock {
+    /// The one and the other.
+    pub const ALL: [Knock; 2] = [Knock::Modern, Knock::Legacy];
+
+    fn body(self) -> Value {
+        match self {
+            Knock::Modern => {
+                json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": modern_meta()}})
+            }
+            Knock::Legacy => json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+                "protocolVersion": "2025-11-25", "capabilities": {},
+                "clientInfo": {"name": "chaterimo-conformance", "version": env!("CARGO_PKG_VERSION")}}}),
+        }
+    }
+
+    /// Sends it to the MCP endpoint at `url` with these credentials.
+    ///
+    /// # Errors
+    /// Those of [`Web::send`].
+    pub async fn send(self, web: &Web, url: &str, token: Option<&str>) -> Result<Answer> {
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        let mut fields = authorization.iter().map(|value| ("authorization", &**value)).collect::<Vec<_>>();
+        if self == Knock::Modern {
+            fields.extend([("mcp-protocol-version", "2026-07-28"), ("mcp-method", "server/discover")]);
+        }
+        web.post_json(url, &self.body(), &fields).await
+    }
+}
+
+/// Whether an MCP endpoint let somebody in: it answered the message with a result.
+pub fn is_let_in(answer: &Answer) -> bool {
+    answer.is_success() && answer.json().is_some_and(|body| body.get("result").is_some())
+}
+
+/// What a modern request says of itself in `_meta`.
+pub fn modern_meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "chaterimo-conformance", "version": env!("CARGO_PKG_VERSION")},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
