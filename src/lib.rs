@@ -40,6 +40,7 @@ pub mod bridge;
 pub mod cli;
 pub mod client;
 pub mod conformance;
+pub mod diff;
 pub mod http;
 pub mod local;
 pub mod peer;

@@ -8,6 +8,7 @@
 mod backup;
 mod client;
 mod config;
+mod diff;
 mod doctor;
 mod flags;
 mod greeting;
@@ -147,6 +148,8 @@ commands! {
     Record(record);
     /// Answer a client from a recording, without the server
     Replay(replay);
+    /// Tell what changed between two lists of tools, and whether it breaks anything
+    Diff(diff);
     /// Show the settings and check them
     Config(config);
 }

@@ -35,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("local", &[]),
     ("record", &["protocol", "client", "local"]),
     ("replay", &["protocol", "local"]),
+    ("diff", &["protocol"]),
     ("peer", &["protocol", "client"]),
     ("conformance", &["protocol", "client", "peer", "record"]),
     ("fuzzing", EVERYTHING),

@@ -1,0 +1,170 @@
+//! `chaterimo diff`: what changed between two lists of tools.
+
+use std::path::Path;
+
+use hyper::header::{HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::diff::{Class, Surface, changes};
+use crate::error::{Error, Kind, Result};
+use crate::peer::{Dialler, Options, Peer, Target};
+use crate::protocol::revision::Revision;
+
+/// Pages of a list that are asked for.
+const MAX_PAGES: usize = 100;
+
+/// `chaterimo diff OLD NEW`
+#[derive(clap::Args)]
+pub struct Args {
+    /// A recording, the result of tools/list, an array of tools, a tool, a folder of tools, or a URL
+    #[arg(value_name = "OLD")]
+    old: String,
+    /// The same of what is to be compared with it
+    #[arg(value_name = "NEW")]
+    new: String,
+    /// A header for a URL, such as 'Authorization: Bearer …'; CHATERIMO_API_KEY does as well
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// Exit with 1 when there is a change of this class or worse
+    #[arg(long, value_name = "CLASS", default_value = "breaking")]
+    #[arg(value_parser = ["breaking", "additive", "cosmetic", "never"])]
+    fail_on: String,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) fn run(self, context: &mut Context) -> Result<()> {
+        let found = changes(&self.read(&self.old)?, &self.read(&self.new)?);
+        let count = |class: Class| found.iter().filter(|change| change.class == class).count();
+        let [breaking, additive, cosmetic] = [Class::Breaking, Class::Additive, Class::Cosmetic].map(count);
+        if self.json {
+            let all =
+                json!({"breaking": breaking, "additive": additive, "cosmetic": cosmetic, "changes": found});
+            context.out.line(all.to_string())?;
+        } else {
+            for change in &found {
+                let place =
+                    if change.pointer.is_empty() { String::new() } else { format!(" {}", change.pointer) };
+                context.out.line(format!("{:8}  {}{place}: {}", change.class, change.of, change.reason))?;
+            }
+            context.out.line(format!("{breaking} breaking, {additive} additive, {cosmetic} cosmetic"))?;
+        }
+        let fails = match &*self.fail_on {
+            "never" => 0,
+            "cosmetic" => found.len(),
+            "additive" => breaking + additive,
+            _ => breaking,
+        };
+        match fails {
+            0 => Ok(()),
+            n => {
+                Err(Error::new(Kind::Conflict, format!("{n} of the changes are {} or worse.", self.fail_on)))
+            }
+        }
+    }
+
+    fn read(&self, place: &str) -> Result<Surface> {
+        if place.starts_with("http://") || place.starts_with("https://") {
+            return self.ask(place);
+        }
+        let path = Path::new(place);
+        match path.is_dir() {
+            false => read_file(path),
+            true => read_folder(path),
+        }
+    }
+
+    fn ask(&self, url: &str) -> Result<Surface> {
+        let mut options = Options::new(Target::Url(url.to_owned()));
+        options.headers = headers(&self.headers)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(Error::internal)?.block_on(async {
+            let mut peer = Dialler::new(options)?.dial()?;
+            open(&mut peer).await?;
+            let mut surface = Surface::default();
+            for method in ["tools/list", "prompts/list", "resources/list", "resources/templates/list"] {
+                list(&mut peer, method, &mut surface).await?;
+            }
+            peer.close(std::time::Duration::from_secs(1)).await;
+            Ok(surface)
+        })
+    }
+}
+
+/// The headers that `--header` gives, and the key of CHATERIMO_API_KEY unless they have one.
+pub(super) fn headers(given: &[String]) -> Result<Vec<(HeaderName, HeaderValue)>> {
+    let mut headers = Vec::new();
+    for header in given {
+        let wrong =
+            || Error::invalid("A header is written 'Name: value', such as 'Authorization: Bearer …'.");
+        let (name, value) = header.split_once(':').ok_or_else(wrong)?;
+        let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
+        let mut value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        headers.push((name, value));
+    }
+    let key = std::env::var("CHATERIMO_API_KEY").ok().filter(|key| !key.trim().is_empty());
+    if let (Some(key), false) = (key, headers.iter().any(|(name, _)| *name == hyper::header::AUTHORIZATION)) {
+        let value = HeaderValue::from_str(&format!("Bearer {}", key.trim()));
+        let mut value = value.map_err(|_| Error::config("CHATERIMO_API_KEY holds what no key has."))?;
+        value.set_sensitive(true);
+        headers.push((hyper::header::AUTHORIZATION, value));
+    }
+    Ok(headers)
+}
+
+fn read_file(path: &Path) -> Result<Surface> {
+    let named = |text: String| Error::invalid(format!("{}: {text}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| named(format!("it cannot be read: {e}.")))?;
+    Surface::parse(&text).map_err(|e| named(e.public))
+}
+
+/// The tools of the files in it, by the names of the files.
+fn read_folder(path: &Path) -> Result<Surface> {
+    let wrong = |e: std::io::Error| Error::invalid(format!("{} cannot be read: {e}.", path.display()));
+    let entries: std::io::Result<Vec<_>> = std::fs::read_dir(path).map_err(wrong)?.collect();
+    let mut files: Vec<_> = entries.map_err(wrong)?.iter().map(std::fs::DirEntry::path).collect();
+    files.retain(|file| file.extension().is_some_and(|end| end == "json"));
+    files.sort();
+    let mut all = Surface::default();
+    for file in files {
+        all.tools.extend(read_file(&file)?.tools);
+    }
+    Ok(all)
+}
+
+/// Begins in the modern era where the server knows it, else with a handshake.
+async fn open(peer: &mut Peer) -> Result<()> {
+    peer.speak_modern(Revision::MODERN.as_str(), json!({}));
+    let discovered = peer.ask("server/discover", json!({})).await?;
+    if discovered.result().is_some() {
+        return Ok(());
+    }
+    let opened = peer.shake_hands(Revision::LAST_LEGACY.as_str(), json!({})).await?;
+    match (opened.result(), opened.status) {
+        (Some(_), _) => Ok(()),
+        (None, Some(status @ (401 | 403))) => Err(Error::new(
+            Kind::Unauthorized,
+            format!("The server lets nobody in without a credential (HTTP {status}); give --header."),
+        )),
+        (None, _) => Err(Error::new(Kind::Unavailable, "The server opens no session.")),
+    }
+}
+
+/// All pages of a list; nothing where the server has no such list.
+async fn list(peer: &mut Peer, method: &str, surface: &mut Surface) -> Result<()> {
+    let mut params = json!({});
+    for _ in 0..MAX_PAGES {
+        let answer = peer.ask(method, params).await?;
+        let Some(result) = answer.result() else { return Ok(()) };
+        surface.take(result.clone());
+        match result.get("nextCursor").filter(|cursor| cursor.is_string()) {
+            Some(cursor) => params = json!({"cursor": Value::clone(cursor)}),
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}

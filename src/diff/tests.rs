@@ -1,0 +1,195 @@
+use serde_json::{Value, json};
+
+use super::Class::{Additive, Breaking, Cosmetic};
+use super::{Class, Surface, changes};
+
+fn surface(value: Value) -> Surface {
+    Surface::parse(&value.to_string()).unwrap()
+}
+
+fn check_all(old: Value, new: Value, expected: &[(Class, &str)]) {
+    let found = changes(&surface(old), &surface(new));
+    let shown: Vec<_> = found.iter().map(|change| (change.class, change.pointer.as_str())).collect();
+    assert_eq!(shown, expected, "{found:#?}");
+}
+
+/// One tool with these members.
+fn tool(members: Value) -> Value {
+    let mut tool = json!({"name": "t", "inputSchema": {"type": "object"}});
+    tool.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    json!([tool])
+}
+
+fn check(old: Value, new: Value, expected: &[(Class, &str)]) {
+    check_all(tool(old), tool(new), expected);
+}
+
+/// The schema of an argument, and the same of a member of the answer: what a change of it is.
+fn check_schema(old: Value, new: Value, at: &str, input: Class, output: Class) {
+    for (side, class) in [("inputSchema", input), ("outputSchema", output)] {
+        let of = |schema: &Value| json!({side: {"type": "object", "properties": {"a": schema}}});
+        check(of(&old), of(&new), &[(class, &format!("/{side}/properties/a{at}"))]);
+    }
+}
+
+#[test]
+fn tools_come_and_go() {
+    let named = |names: &[&str]| json!({"tools": names.iter().map(|name| json!({"name": name, "inputSchema": {}})).collect::<Vec<_>>()});
+    check_all(named(&["a", "b"]), named(&["a", "b"]), &[]);
+    check_all(named(&["a", "b"]), named(&["a"]), &[(Breaking, "")]);
+    check_all(named(&["a"]), named(&["b", "a"]), &[(Additive, "")]);
+    check_all(named(&["a", "b"]), named(&["b", "a"]), &[(Cosmetic, "")]);
+    check_all(json!({"result": named(&["a"])}), named(&["c"]), &[(Breaking, ""), (Additive, "")]);
+}
+
+#[test]
+fn texts_are_cosmetic() {
+    check(
+        json!({"description": "a"}),
+        json!({"description": "b", "title": "T"}),
+        &[(Cosmetic, "/title"), (Cosmetic, "/description")],
+    );
+    check_schema(
+        json!({"description": "a"}),
+        json!({"description": "b"}),
+        "/description",
+        Cosmetic,
+        Cosmetic,
+    );
+}
+
+#[test]
+fn hints_are_judged_by_what_they_mean() {
+    let check = |old: Value, new: Value, expected: &[(Class, &str)]| {
+        check(json!({"annotations": old}), json!({"annotations": new}), expected);
+    };
+    check(
+        json!({"readOnlyHint": true}),
+        json!({}),
+        &[
+            (Breaking, "/annotations/readOnlyHint"),
+            (Breaking, "/annotations/destructiveHint"),
+            (Breaking, "/annotations/idempotentHint"),
+        ],
+    );
+    check(json!({}), json!({"destructiveHint": false}), &[(Additive, "/annotations/destructiveHint")]);
+    check(json!({"destructiveHint": false}), json!({}), &[(Breaking, "/annotations/destructiveHint")]);
+    check(json!({}), json!({"destructiveHint": true}), &[(Cosmetic, "/annotations/destructiveHint")]);
+    check(
+        json!({"openWorldHint": false}),
+        json!({"openWorldHint": true}),
+        &[(Breaking, "/annotations/openWorldHint")],
+    );
+}
+
+#[test]
+fn arguments_and_members_come_and_go() {
+    let object = |members: &[&str], required: &[&str]| {
+        let members: serde_json::Map<_, _> =
+            members.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+        json!({"type": "object", "properties": members, "required": required})
+    };
+    let check = |old: Value, new: Value, at: &str, input: Option<Class>, output: Option<Class>| {
+        for (side, class) in [("inputSchema", input), ("outputSchema", output)] {
+            let expected: Vec<_> = class.map(|class| (class, format!("/{side}{at}"))).into_iter().collect();
+            let expected: Vec<_> = expected.iter().map(|(class, at)| (*class, at.as_str())).collect();
+            check(json!({side: old}), json!({side: new}), &expected);
+        }
+    };
+    let a = "/properties/a";
+    check(object(&["a"], &[]), object(&[], &[]), a, Some(Breaking), Some(Breaking));
+    check(object(&[], &[]), object(&["a"], &[]), a, Some(Additive), Some(Additive));
+    check(object(&[], &[]), object(&["a"], &["a"]), a, Some(Breaking), Some(Additive));
+    check(object(&["a"], &[]), object(&["a"], &["a"]), a, Some(Breaking), Some(Additive));
+    check(object(&["a"], &["a"]), object(&["a"], &[]), a, Some(Additive), Some(Breaking));
+    let closed = json!({"type": "object", "properties": {}, "required": [], "additionalProperties": false});
+    check(object(&[], &[]), closed.clone(), "/additionalProperties", Some(Breaking), Some(Additive));
+    check(closed, object(&[], &[]), "/additionalProperties", Some(Additive), Some(Additive));
+    check(object(&["a"], &["a"]), object(&["a"], &["a"]), "", None, None);
+}
+
+#[test]
+fn wider_is_good_for_callers_and_narrower_for_readers() {
+    let both = |old: Value, new: Value, at: &str| {
+        check_schema(old.clone(), new.clone(), at, Additive, Breaking);
+        check_schema(new, old, at, Breaking, Additive);
+    };
+    both(json!({"type": "string"}), json!({"type": ["string", "null"]}), "/type");
+    both(json!({"type": "integer"}), json!({"type": "number"}), "/type");
+    both(json!({"type": "string"}), json!({}), "/type");
+    both(json!({"enum": ["a"]}), json!({"enum": ["b", "a"]}), "/enum");
+    both(json!({"enum": ["a"]}), json!({}), "/enum");
+    both(json!({"const": 1}), json!({"enum": [1, 2]}), "/enum");
+    both(json!({"minimum": 2}), json!({"minimum": 1}), "/minimum");
+    both(json!({"maxLength": 5}), json!({"maxLength": 6}), "/maxLength");
+    both(json!({"maxItems": 5}), json!({}), "/maxItems");
+    both(json!({"pattern": "a"}), json!({}), "/pattern");
+    both(json!({"multipleOf": 4}), json!({"multipleOf": 2}), "/multipleOf");
+    both(json!({"uniqueItems": true}), json!({"uniqueItems": false}), "/uniqueItems");
+    both(json!({"items": {"type": "integer"}}), json!({"items": {"type": "number"}}), "/items/type");
+    both(
+        json!({"anyOf": [{"type": "null"}]}),
+        json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        "/anyOf/0",
+    );
+    both(json!({"allOf": [{"type": "null"}]}), json!({}), "/allOf/0");
+    let extra = |schema: Value| json!({"type": "object", "additionalProperties": schema});
+    both(extra(json!({"type": "integer"})), extra(json!({"type": "number"})), "/additionalProperties/type");
+
+    check_schema(json!({"type": "string"}), json!({"type": "integer"}), "/type", Breaking, Breaking);
+    check_schema(json!({"pattern": "a"}), json!({"pattern": "b"}), "/pattern", Breaking, Breaking);
+    check_schema(json!({"default": 1}), json!({"default": 2}), "/default", Breaking, Cosmetic);
+    check_schema(json!({}), json!({"default": 2}), "/default", Cosmetic, Cosmetic);
+    check_schema(json!({"not": {}}), json!({}), "/not", Breaking, Breaking);
+    check_schema(json!({"x-order": 1}), json!({}), "/x-order", Cosmetic, Cosmetic);
+}
+
+#[test]
+fn references_are_followed() {
+    let schema = |kind: &str| {
+        json!({"inputSchema": {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}},
+            "$defs": {"A": {"type": kind, "items": {"$ref": "#/$defs/A"}}}}})
+    };
+    check(schema("string"), schema("string"), &[]);
+    let found = changes(&surface(tool(schema("integer"))), &surface(tool(schema("number"))));
+    assert_eq!(found[0].pointer, "/inputSchema/properties/a/type");
+    assert_eq!(found[0].class, Additive);
+}
+
+#[test]
+fn structured_answers_and_tasks() {
+    check(json!({"outputSchema": {}}), json!({}), &[(Breaking, "/outputSchema")]);
+    check(json!({}), json!({"outputSchema": {}}), &[(Additive, "/outputSchema")]);
+    let task = |support: &str| json!({"execution": {"taskSupport": support}});
+    check(json!({}), task("optional"), &[(Additive, "/execution/taskSupport")]);
+    check(json!({}), task("required"), &[(Breaking, "/execution/taskSupport")]);
+    check(task("optional"), json!({}), &[(Breaking, "/execution/taskSupport")]);
+}
+
+#[test]
+fn prompts_and_resources() {
+    let prompt = |arguments: Value| json!({"prompts": [{"name": "p", "arguments": arguments}]});
+    check_all(prompt(json!([])), prompt(json!([{"name": "a"}])), &[(Additive, "/arguments/0")]);
+    check_all(
+        prompt(json!([])),
+        prompt(json!([{"name": "a", "required": true}])),
+        &[(Breaking, "/arguments/0")],
+    );
+    check_all(prompt(json!([{"name": "a"}])), prompt(json!([])), &[(Breaking, "/arguments/0")]);
+    let resource = |kind: &str| json!({"resources": [{"uri": "a:1", "name": "a", "mimeType": kind}]});
+    check_all(resource("text/plain"), resource("text/html"), &[(Breaking, "/mimeType")]);
+    check_all(resource("text/plain"), json!({"resources": []}), &[(Breaking, "")]);
+}
+
+#[test]
+fn lists_are_read_from_recordings_and_refused_elsewhere() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol-fixtures");
+    let read = |name: &str| Surface::parse(&std::fs::read_to_string(folder.join(name)).unwrap());
+    let modern = read("transcripts/http-full-connect.jsonl").unwrap();
+    let legacy = read("transcripts/http-full-legacy-restart.jsonl").unwrap();
+    assert_eq!(modern.tools.len(), 19);
+    assert_eq!(changes(&modern, &legacy), []);
+    assert_eq!(read("tools/get_ticket.json").unwrap().tools.len(), 1);
+    let error = read("transcripts/oauth/store.json").unwrap_err();
+    assert!(error.public.contains("holds no tools"), "{error}");
+}
