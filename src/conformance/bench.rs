@@ -35,6 +35,9 @@ pub struct Listed {
     pub endless: Option<String>,
 }
 
+/// The second identity in a lane: a bench of its own, or why it has none.
+pub type Second = Result<Arc<tokio::sync::Mutex<Bench>>, String>;
+
 /// A server in one revision.
 pub struct Bench {
     /// Makes peers of the server that are not the lane's own.
@@ -49,6 +52,8 @@ pub struct Bench {
     pub opening: Exchange,
     /// The tools that may be called though they do not say that they only read.
     pub calls: Arc<Calls>,
+    /// Somebody else at the same server, in the same revision, if there is one.
+    pub other: Option<Second>,
     pub(super) wire: Wire,
     pub(super) noted: Vec<Shown>,
     lists: BTreeMap<&'static str, Arc<Listed>>,
@@ -72,6 +77,7 @@ impl Bench {
             opened,
             opening,
             calls,
+            other: None,
             wire,
             noted: Vec::new(),
             lists: BTreeMap::new(),

@@ -37,13 +37,17 @@ pub(super) struct Scribe {
 }
 
 impl Scribe {
-    pub(super) fn new(options: &Options) -> Scribe {
+    /// One that keeps to itself what the requests of `options`, and of the second identity, carry.
+    pub(super) fn new(options: &Options, other: Option<&Options>) -> Scribe {
         let mut redactor = Redactor::new(true);
         let mut given = HeaderMap::new();
         let mut fields = Headers::default();
         for (name, value) in &options.headers {
             given.append(name, value.clone());
             fields.set_bytes(name.as_str(), value.as_bytes());
+        }
+        for (name, value) in other.iter().flat_map(|other| &other.headers) {
+            given.append(name, value.clone());
         }
         redactor.learn_headers(&given);
         for value in given.values().filter_map(|value| value.to_str().ok()) {
@@ -183,7 +187,7 @@ mod tests {
         let sent = sent.with("content-type", "application/json");
         let mut exchange = Exchange { sent, status: Some(200), ..Exchange::default() };
         exchange.body = b"you sent verysecret123".to_vec();
-        let evidence = Scribe::new(&options).write(&Shown { exchange, opening: Vec::new() });
+        let evidence = Scribe::new(&options, None).write(&Shown { exchange, opening: Vec::new() });
         let again = "curl -sSi -X POST http://127.0.0.1:1/mcp -H 'authorization: Bearer [token-1]' \
                      -H 'x-api-key: [header-1]' -H 'content-type: application/json' --data-binary '{\"a\":\"it'\\''s\"}'";
         assert_eq!(evidence.again, again);
@@ -197,7 +201,7 @@ mod tests {
         let opened =
             Exchange { sent: Raw { body: r#"{"id":1}"#.into(), ..Raw::default() }, ..Exchange::default() };
         let shown = Shown { exchange: Exchange { sent, ..Exchange::default() }, opening: vec![opened] };
-        let again = Scribe::new(&options).write(&shown).again;
+        let again = Scribe::new(&options, None).write(&shown).again;
         assert_eq!(again, r#"{ printf '%s\n' '{"id":1}' '{"id":2}'; sleep 3; } | 'my server' --stdio"#);
     }
 }

@@ -17,7 +17,7 @@ mod run;
 mod schema;
 mod wire;
 
-pub use self::bench::{Bench, Calls, Listed};
+pub use self::bench::{Bench, Calls, Listed, Second};
 pub use self::check::{Check, Era, Level, Lifespan, Over, Run, Source, Stop, Verdict, differs, page, same};
 pub use self::evidence::Evidence;
 pub use self::run::{Finding, LaneReport, Outcome, Plan, Report, run};

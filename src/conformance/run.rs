@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Calls};
+use super::bench::{Bench, Calls, Second};
 use super::check::{Check, Era, Level, Stop};
 use super::evidence::{Evidence, Scribe};
 use super::expect::what_came;
@@ -24,6 +24,8 @@ const SHOWN: usize = 3;
 pub struct Plan {
     /// The server and how to talk to it.
     pub options: Options,
+    /// The same server as somebody else, whom the first must be kept apart from.
+    pub other: Option<Options>,
     /// The revisions to test. One that the server does not speak is said to be so.
     pub revisions: Vec<Revision>,
     /// Ids of checks, or what they begin with; empty for all.
@@ -119,9 +121,10 @@ impl Report {
 /// When no revision could be tested: the server is not there, lets nobody in, or speaks none of them. `Invalid` when
 /// `only` names no check.
 pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> {
-    let chosen = choose(&plan.only)?;
+    let chosen = choose(&plan.only, plan.other.is_some())?;
     let dialler = Dialler::new(plan.options.clone())?;
-    let mut scribe = Scribe::new(&plan.options);
+    let other = plan.other.clone().map(Dialler::new).transpose()?;
+    let mut scribe = Scribe::new(&plan.options, plan.other.as_ref());
     let target = scribe.hide(&target_text(&plan.options.target));
     let mut report = Report { target, lanes: Vec::new(), findings: Vec::new(), sent: 0 };
     let calls = Arc::new(plan.calls);
@@ -140,6 +143,7 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> 
             Ok(mut bench) => {
                 let is_first = !report.lanes.iter().any(|lane| lane.tested.is_ok());
                 let tested = Ok((bench.revision, name_of(&bench)));
+                bench.other = second(other.as_ref(), bench.revision, &calls, &mut scribe).await;
                 report.lanes.push(LaneReport { asked, tested });
                 for check in &chosen {
                     if check.applies.covers(bench.revision, bench.peer.is_stdio())
@@ -161,11 +165,25 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> 
     }
 }
 
+/// The second identity in the lane of `revision`.
+async fn second(
+    dialler: Option<&Dialler>,
+    revision: Revision,
+    calls: &Arc<Calls>,
+    scribe: &mut Scribe,
+) -> Option<Second> {
+    match open(dialler?, revision, calls.clone()).await {
+        Ok(bench) => Some(Ok(Arc::new(tokio::sync::Mutex::new(bench)))),
+        Err(error) => Some(Err(scribe.hide(&error.public))),
+    }
+}
+
 fn is_tested(lane: &LaneReport, revision: Revision) -> bool {
     lane.tested.as_ref().is_ok_and(|(tested, _)| *tested == revision)
 }
 
-fn choose(only: &[String]) -> Result<Vec<&'static Check>> {
+/// The checks that are wanted; those of two identities where there are two.
+fn choose(only: &[String], two: bool) -> Result<Vec<&'static Check>> {
     let fits = |check: &Check, wanted: &str| {
         check.id == wanted || check.id.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
     };
@@ -173,7 +191,8 @@ fn choose(only: &[String]) -> Result<Vec<&'static Check>> {
         return Err(Error::invalid(format!("There is no check {unknown:?}; --list shows them.")));
     }
     let wanted = |check: &&Check| only.is_empty() || only.iter().any(|wanted| fits(check, wanted));
-    Ok(checks::all().filter(wanted).collect())
+    let apt = |check: &&Check| two || !check.id.starts_with("identity.");
+    Ok(checks::all().filter(wanted).filter(apt).collect())
 }
 
 fn target_text(target: &Target) -> String {

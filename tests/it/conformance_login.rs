@@ -132,12 +132,13 @@ struct Weak {
     documents: bool,
 }
 
-struct Asked {
-    method: String,
-    path: String,
-    query: String,
-    head: String,
-    body: String,
+/// A request to a server of a test.
+pub struct Asked {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub head: String,
+    pub body: String,
 }
 
 impl Weak {
@@ -265,7 +266,8 @@ impl Weak {
     }
 }
 
-fn read(stream: &mut TcpStream) -> Option<Asked> {
+/// The request that comes.
+pub fn read(stream: &mut TcpStream) -> Option<Asked> {
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let head = crate::support::read_head(stream);
     let mut words = head.split(' ');

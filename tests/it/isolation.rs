@@ -160,6 +160,17 @@ fn two_organisations(store: &Store) -> String {
     made.unwrap().1
 }
 
+/// Keys of two organisations, both without quota, of which the first has more of everything.
+pub fn two_keys(store: &Store) -> [String; 2] {
+    let ours = two_organisations(store);
+    let made = store.write(Durability::Process, |tx| {
+        let theirs = organisation::named(tx, "theirs")?.tenant;
+        organisation::set_plan(tx, theirs, Plan::Paid, Some(None), Some(None))?;
+        api_key::create(&tx.tenant(theirs), "test", false, NOW)
+    });
+    [made.unwrap().1, ours]
+}
+
 /// The other organisation grows, by what could move a count, a rank or a score of ours if it were looked at.
 fn fill_theirs(store: &Store) {
     let done = store.write(Durability::Process, |tx| {

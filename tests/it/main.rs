@@ -6,6 +6,7 @@ mod bad_input;
 mod bridge;
 mod canary;
 mod cli;
+mod conformance_identity;
 mod conformance_login;
 mod http;
 mod import;

@@ -1,12 +1,13 @@
 //! The table of checks: a file a family, a row a check.
 
+mod identity;
 mod tools;
 
 use super::Check;
 
 /// All checks, in the order they run.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    [tools::CHECKS].into_iter().flatten()
+    [tools::CHECKS, identity::CHECKS].into_iter().flatten()
 }
 
 #[cfg(test)]
