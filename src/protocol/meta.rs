@@ -70,10 +70,19 @@ pub struct Meta {
     pub log_level: Field<String>,
 }
 
-/// What a client declared that it can do: a JSON object, kept as the text it came in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a client declared that it can do: a JSON object, kept as the text it came in. Two that hold the same are equal,
+/// however they are written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Capabilities(Box<str>);
+
+impl PartialEq for Capabilities {
+    fn eq(&self, other: &Capabilities) -> bool {
+        self.0 == other.0 || self.read() == other.read()
+    }
+}
+
+impl Eq for Capabilities {}
 
 impl Default for Capabilities {
     fn default() -> Capabilities {
