@@ -65,6 +65,17 @@ impl Sessions<'_> {
         Ok(found.map(|session| session.peer))
     }
 
+    /// Keeps what became of the session `text`; whether there is one.
+    ///
+    /// # Errors
+    /// Those of a write to the store.
+    pub fn keep(&self, text: &str, peer: String) -> Result<bool> {
+        let Some(id) = self.verified(text) else { return Ok(false) };
+        let tenant = self.grant.tenant;
+        self.store
+            .write(Durability::Process, move |tx| store::session::update(&tx.tenant(tenant), &id, &peer))
+    }
+
     /// Ends the session `text`; whether there was one to end.
     ///
     /// # Errors
@@ -128,6 +139,12 @@ mod tests {
             assert_eq!(sessions.find(text).unwrap().as_deref(), expected, "{text}");
         };
         check(home, &id, Some("peer"));
+        assert!(
+            home.keep(&id, "later".into()).unwrap()
+                && !at(&theirs, Endpoint::Full, now).keep(&id, "x".into()).unwrap()
+        );
+        check(home, &id, Some("later"));
+        home.keep(&id, "peer".into()).unwrap();
         check(at(&ours, Endpoint::ReadOnly, now), &id, None);
         check(at(&theirs, Endpoint::Full, now), &id, None);
         check(home, &id[..id.len() - 1], None);

@@ -1,68 +1,62 @@
-//! MCP over Streamable HTTP: both eras at one URL.
+//! MCP over Streamable HTTP: both eras at one URL, for whoever answers behind it.
 //!
-//! By the time a request comes here its Host, Origin and credential are good. What follows: the fields that say
-//! what the body is and what may come back, the body, the session of a legacy client, the engine, and perhaps a tool.
+//! By the time a request comes here its Host, Origin and credential are good and its body is read. What follows: the
+//! session of a legacy client, the engine, and perhaps a call. A call that may say something before its answer gets a
+//! stream as soon as it does; all others are answered by plain JSON.
 
-use std::sync::Arc;
-use std::time::Instant;
+mod desk;
+mod host;
 
 use bytes::Bytes;
-use hyper::body::Incoming as HttpBody;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
-use tokio::time::timeout;
 
-use super::Site;
-use super::connection::Pulse;
-use super::credential;
-use super::limits::read_body;
 use super::request::{check_accept, check_content};
 use super::respond::{self, Answer, Refusal};
-use super::stream::Stream;
-use super::tokenized::Token;
-use crate::access::{Endpoint, Grant, Sessions, Signals, reach};
-use crate::app::{self, Caller};
-use crate::clock::{SECOND, Time};
+use super::stream::{Stream, Work};
 use crate::error::Error;
 use crate::protocol::engine::unsupported;
-use crate::protocol::{Call, Incoming, McpHeaders, Message, Outcome, Response, Session, Step, View, rpc};
+use crate::protocol::{
+    Call, Fault, Incoming, Listen, McpHeaders, Message, Outcome, Response, Session, Step, rpc,
+};
 
-/// One request to an endpoint, by someone known.
-pub(super) struct Exchange<'a> {
-    pub site: &'a Arc<Site>,
-    pub pulse: &'a Arc<Pulse>,
-    pub endpoint: Endpoint,
-    /// The endpoint's path as the client spells it, without a token.
-    pub path: &'a str,
-    pub grant: Arc<Grant>,
-    /// The token in the path that the grant came of; without one it came of the fields.
-    pub token: Option<&'a Token>,
+pub use desk::Desk;
+pub use host::{Done, Feed, Host, Mail, Place, Ran};
+
+/// One request to an endpoint.
+pub struct Exchange<'a, H> {
+    /// Who answers.
+    pub host: &'a H,
+    /// The request's fields.
     pub headers: &'a HeaderMap,
-    pub arrived: Instant,
 }
 
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
-const READ_ONLY: HeaderName = HeaderName::from_static("x-mcp-readonly");
 const PARAM: &str = "mcp-param-";
 
-impl Exchange<'_> {
+impl<H: Host> Exchange<'_, H> {
+    /// Whether a POST may come with these fields at all: before its body is read.
+    ///
+    /// # Errors
+    /// 415 for a body that is not JSON, 406 for a client that does not take what it may be sent.
+    pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
+        check_content(headers)?;
+        check_accept(headers, &["application/json", "text/event-stream"])
+    }
+
     /// POST: messages of the client.
-    pub(super) async fn send(&self, body: HttpBody) -> Result<Answer, Refusal> {
-        check_content(self.headers)?;
-        check_accept(self.headers, &["application/json", "text/event-stream"])?;
-        let limits = &self.site.options.limits;
-        let read = read_body(body, limits, limits.body_bytes).await;
-        let bytes = read.map_err(|fault| fault.refusal(limits.body_bytes))?;
-        let incoming = match rpc::parse(&bytes) {
+    ///
+    /// # Errors
+    /// What is wrong with the request on HTTP; what is wrong with its messages is an answer.
+    pub async fn send(&self, body: Bytes) -> Result<Answer, Refusal> {
+        let incoming = match rpc::parse(&body) {
             Ok(incoming) => incoming,
             Err(response) => return Ok(answer(response)),
         };
-        drop(bytes);
+        drop(body);
         match incoming {
             Incoming::One(message) => self.one(message).await,
             Incoming::Batch(messages) => self.batch(messages).await,
@@ -70,42 +64,25 @@ impl Exchange<'_> {
     }
 
     /// GET: the stream on which a legacy client hears what it did not ask for.
-    pub(super) fn listen(&self) -> Result<Answer, Refusal> {
+    ///
+    /// # Errors
+    /// 405 without a session, 404 for an unknown one, 409 when too many streams are open.
+    pub fn listen(&self) -> Result<Answer, Refusal> {
         if let Some(refused) = self.refused_version() {
             return Ok(refused);
         }
-        let session =
-            self.own_session().filter(|_| !self.is_modern()).ok_or_else(|| only_post(&Method::GET))?;
+        let id = self.own_session().filter(|_| !self.is_modern()).ok_or_else(|| only_post(&Method::GET))?;
         check_accept(self.headers, &["text/event-stream"])?;
-        self.find_session(session)?;
-        let (site, endpoint, id) = (Arc::clone(self.site), self.endpoint, session.to_owned());
-        let path = self.path.to_owned();
-        let credential = self.headers.get(header::AUTHORIZATION).cloned();
-        let credential = credential.map(|value| (header::AUTHORIZATION, value)).into_iter().collect();
-        let token = self.token.cloned();
-        let lives = move || {
-            let grant = match &token {
-                Some(token) => token.grant(&site).ok().flatten(),
-                None => credential::authenticate(&site, &credential, endpoint, &path).ok(),
-            };
-            grant.is_some_and(|grant| {
-                sessions(&site, &grant, endpoint).find(&id).is_ok_and(|found| found.is_some())
-            })
-        };
-        let owner = format!("{}/{}", self.grant.tenant.key(), self.grant.credential);
-        Stream::open(self.site, self.pulse, [owner, session.to_owned()], Box::new(lives))
-            .map(respond::stream)
-            .ok_or_else(|| {
-                Refusal::new(
-                    409,
-                    "too_many_streams",
-                    "There are too many open streams; close some, then retry.",
-                )
-            })
+        let session = self.find_session(id)?;
+        let listen = self.host.engine().stream_of(&session).ok_or_else(no_such_session)?;
+        self.open_stream(listen, id)
     }
 
     /// DELETE: a legacy client ends its session.
-    pub(super) fn end(&self) -> Result<Answer, Refusal> {
+    ///
+    /// # Errors
+    /// 405 in the modern era, 400 without a session, 404 for an unknown one.
+    pub fn end(&self) -> Result<Answer, Refusal> {
         if let Some(refused) = self.refused_version() {
             return Ok(refused);
         }
@@ -115,95 +92,124 @@ impl Exchange<'_> {
         let session = self.own_session().ok_or_else(|| {
             Refusal::new(400, "no_session", "Name the session to end in the Mcp-Session-Id field.")
         })?;
-        let ended = self.site.wait_for(|| self.sessions().end(session))?;
-        if ended { Ok(respond::empty(StatusCode::NO_CONTENT)) } else { Err(no_such_session()) }
+        if self.host.end(session)? {
+            Ok(respond::empty(StatusCode::NO_CONTENT))
+        } else {
+            Err(no_such_session())
+        }
     }
 
     async fn one(&self, message: Message) -> Result<Answer, Refusal> {
         let opens = opens_session(&message);
         let stateless = opens || message.names_version() || self.is_modern();
         let mut session = if stateless { Session::Stateless } else { self.named_session()? };
+        let changes = !stateless && changes_session(&message);
         let params = self.param_headers();
-        let step =
-            self.site.app.engine.handle(&mut session, self.view(), Some(&self.mcp_headers(&params)), message);
+        let headers = self.mcp_headers(&params);
+        let step = self.host.engine().handle(&mut session, self.host.view(), Some(&headers), message);
         match step {
             Step::Reply(response) if opens && session.peer().is_some() => {
                 self.open_session(&session, response)
             }
-            step => Ok(match self.perform(step).await {
-                Some(done) => self.metered(done),
-                None => respond::empty(StatusCode::ACCEPTED),
-            }),
+            Step::Reply(response) => {
+                if let Some(id) = self.own_session().filter(|_| changes && response.status == 200) {
+                    self.host.keep(id, &session)?;
+                }
+                Ok(answer(response))
+            }
+            Step::Call(call) if self.host.converses(&call) => self.converse(call).await,
+            Step::Call(call) => Ok(whole(self.run(call).await)),
+            Step::Listen(listen) => self.open_stream(listen, ""),
+            step => {
+                self.hand_on(step);
+                Ok(respond::empty(StatusCode::ACCEPTED))
+            }
         }
     }
 
     async fn batch(&self, messages: Vec<Message>) -> Result<Answer, Refusal> {
         let mut session = if self.is_modern() { Session::Stateless } else { self.named_session()? };
-        if let Err(response) = self.site.app.engine.accepts_batch(&session, &messages) {
+        if let Err(response) = self.host.engine().accepts_batch(&session, &messages) {
             return Ok(answer(response));
         }
-        let (mut responses, mut exhausted) = (Vec::new(), None);
+        let changes = messages.iter().any(changes_session);
+        let (mut responses, mut fields) = (Vec::new(), HeaderMap::new());
         for message in messages {
             let headers = self.mcp_headers(&[]);
-            let step = self.site.app.engine.handle(&mut session, self.view(), Some(&headers), message);
-            if let Some(done) = self.perform(step).await {
-                exhausted = done.exhausted.and(done.balance).zip(done.exhausted).or(exhausted);
-                responses.push(done.response);
+            let step = self.host.engine().handle(&mut session, self.host.view(), Some(&headers), message);
+            match step {
+                Step::Reply(response) => responses.push(response),
+                Step::Call(call) => {
+                    let done = self.run(call).await;
+                    fields.extend(done.fields);
+                    responses.push(done.response);
+                }
+                step => self.hand_on(step),
             }
         }
-        if responses.is_empty() {
-            return Ok(respond::empty(StatusCode::ACCEPTED));
+        if let Some(id) = self.own_session().filter(|_| changes) {
+            self.host.keep(id, &session)?;
         }
-        let (balance, exhausted) = exhausted.unzip();
-        Ok(self.metered(app::Answer { exhausted, balance, ..unmetered(rpc::join(&responses)) }))
+        match responses.is_empty() {
+            true => Ok(respond::empty(StatusCode::ACCEPTED)),
+            false => Ok(whole(Done { response: rpc::join(&responses), fields })),
+        }
     }
 
-    /// The answer to calls; when the quota refused one, its fields say so too.
-    fn metered(&self, done: app::Answer) -> Answer {
-        let quota = done.exhausted.map(|_| quota_fields(&done, self.site.app.clock.now()));
-        let short = done.insufficient_scope.then(|| credential::step_up(self.site, self.path));
-        let mut answer = answer(done.response);
-        answer.headers_mut().extend(short.map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
-        if let Some(seconds) = done.retry_after {
-            answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        if let Some(quota) = quota {
-            answer.headers_mut().extend(quota);
-        }
-        answer
-    }
-
-    /// Does what the engine says; the answer, if there is one.
-    async fn perform(&self, step: Step) -> Option<app::Answer> {
+    /// What needs no answer. A call without a stream runs within its own request and is over in milliseconds: there is
+    /// nothing left to stop.
+    fn hand_on(&self, step: Step) {
+        let session = self.own_session().unwrap_or_default();
         match step {
-            Step::Reply(response) => Some(unmetered(response)),
-            Step::Call(call) => Some(self.run(call).await),
-            // A call runs within its own request and is over in milliseconds: there is nothing left to stop.
-            Step::Cancel(_) | Step::Resume(..) | Step::Accepted => None,
-            Step::Listen(_) => None,
+            Step::Resume(id, outcome) => self.host.desk().answer(session, id, outcome),
+            Step::Cancel(id) => self.host.desk().cancel(session, id),
+            _ => {}
         }
     }
 
-    /// Runs a tool in its turn. Whoever hangs up while waiting is not served; a call that runs comes to its end.
-    async fn run(&self, call: Call) -> app::Answer {
-        let calls = &self.site.calls;
-        let turn = match calls.try_acquire() {
-            Ok(turn) => Some(turn),
-            Err(_) => {
-                timeout(self.site.options.limits.call_wait, calls.acquire()).await.ok().and_then(Result::ok)
+    /// Works for a call that is answered by plain JSON.
+    async fn run(&self, call: Call) -> Done {
+        match self.host.call(call, &Mail::nowhere()).await {
+            Ran::Done(done) => done,
+            Ran::Ask(call, _) => {
+                let text = "This call has to ask its client, which it cannot do here; send it by itself.";
+                call.finish(Outcome::Fault(Fault::invalid(text))).into()
             }
-        };
-        let (signals, arrived) = (self.signals(), self.arrived);
-        let caller = Caller { grant: &self.grant, signals, transport: "http", arrived };
-        match turn {
-            Some(_turn) => self.site.wait_for(|| self.site.app.call(&caller, call)),
-            None => unmetered(call.finish(busy())),
         }
+    }
+
+    /// Works for a call that may say something before its answer: then the answer is a stream.
+    async fn converse(&self, call: Call) -> Result<Answer, Refusal> {
+        let session = self.own_session().unwrap_or_default();
+        let Some(place) = self.host.place(session) else { return Ok(whole(self.run(call).await)) };
+        let (mail, mut post) = Mail::new();
+        let mut work = Box::pin(desk::converse(self.host.clone(), session.to_owned(), call, mail));
+        let first = tokio::select! {
+            biased;
+            Some(first) = post.recv() => first,
+            done = &mut work => return Ok(done.map_or_else(|| respond::empty(StatusCode::ACCEPTED), whole)),
+        };
+        let work: Work = Box::pin(async move { work.await.map(|done| host::event(&done.response.body)) });
+        let stream = Stream::new(place, self.host.heartbeat(), Some(first), (post, work), None);
+        Ok(respond::stream(stream))
+    }
+
+    /// Opens a stream of what happens; `session` is the legacy session that it belongs to.
+    fn open_stream(&self, listen: Listen, session: &str) -> Result<Answer, Refusal> {
+        let place = self.host.place(session).ok_or_else(|| {
+            let text = "There are too many open streams; close some, then retry.";
+            Refusal::new(409, "too_many_streams", text)
+        })?;
+        let first = listen.acknowledge().map(|message| host::event(&message));
+        let farewell = listen.finish().map(|response| host::event(&response.body));
+        let feed = self.host.feed(&listen.filter)?;
+        let (mail, post) = Mail::new();
+        let work: Work = Box::pin(tell(self.host.clone(), feed, listen, session.to_owned(), mail));
+        Ok(respond::stream(Stream::new(place, self.host.heartbeat(), first, (post, work), farewell)))
     }
 
     fn open_session(&self, session: &Session, response: Response) -> Result<Answer, Refusal> {
-        let peer = serde_json::to_string(session).map_err(Error::internal)?;
-        let id = self.site.wait_for(|| self.sessions().open(peer))?;
+        let id = self.host.open(session)?;
         let mut answer = answer(response);
         let id = HeaderValue::try_from(id).map_err(Error::internal)?;
         answer.headers_mut().insert(SESSION_ID, id);
@@ -217,18 +223,12 @@ impl Exchange<'_> {
     }
 
     fn find_session(&self, id: &str) -> Result<Session, Refusal> {
-        let found = self.site.wait_for(|| self.sessions().find(id))?;
-        let kept = found.ok_or_else(no_such_session)?;
-        serde_json::from_str(&kept).map_err(|_| no_such_session())
+        self.host.find(id)?.ok_or_else(no_such_session)
     }
 
     fn own_session(&self) -> Option<&str> {
         // What is no text is no id of ours either, but it is a session that was named.
         self.headers.get(&SESSION_ID).map(|id| id.to_str().unwrap_or_default())
-    }
-
-    fn sessions(&self) -> Sessions<'_> {
-        sessions(self.site, &self.grant, self.endpoint)
     }
 
     fn is_modern(&self) -> bool {
@@ -257,26 +257,40 @@ impl Exchange<'_> {
     fn text(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).map(text)
     }
-
-    fn signals(&self) -> Signals {
-        // Whoever names the field wants less, unless all it says is no.
-        let mut wishes = self.headers.get_all(&READ_ONLY).iter();
-        let read_only = wishes.any(|wish| !wish.as_bytes().eq_ignore_ascii_case(b"false"));
-        self.site.app.signals(&self.grant, self.endpoint, read_only)
-    }
-
-    fn view(&self) -> View {
-        app::view(reach(self.signals()))
-    }
 }
 
-fn sessions<'s>(site: &'s Site, grant: &'s Grant, endpoint: Endpoint) -> Sessions<'s> {
-    let app = &site.app;
-    Sessions { store: &app.store, keyring: &app.keyring, grant, endpoint, now: app.clock.now() }
+/// Puts what happens into a stream, for ever. What a legacy session watches may change meanwhile.
+async fn tell<H: Host>(
+    host: H,
+    mut feed: H::Feed,
+    mut listen: Listen,
+    session: String,
+    mail: Mail,
+) -> Option<Bytes> {
+    loop {
+        feed.changed().await;
+        if !session.is_empty()
+            && let Ok(Some(session)) = host.find(&session)
+            && let Some(now) = host.engine().stream_of(&session)
+        {
+            listen = now;
+        }
+        for event in feed.news(&listen.filter) {
+            if let Some(message) = listen.deliver(&event) {
+                mail.send(&message).await;
+            }
+        }
+    }
 }
 
 fn opens_session(message: &Message) -> bool {
     matches!(message, Message::Request { method, .. } if method == "initialize")
+}
+
+/// Whether the message may change what is kept of its session.
+fn changes_session(message: &Message) -> bool {
+    const METHODS: [&str; 3] = ["logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+    matches!(message, Message::Request { method, .. } if METHODS.contains(&method.as_str()))
 }
 
 /// The value as text; one that is none equals nothing.
@@ -284,31 +298,14 @@ fn text(value: &HeaderValue) -> &str {
     value.to_str().unwrap_or("\u{fffd}")
 }
 
-fn unmetered(response: Response) -> app::Answer {
-    app::Answer { response, balance: None, exhausted: None, retry_after: None, insufficient_scope: false }
+fn whole(done: Done) -> Answer {
+    let mut answer = answer(done.response);
+    answer.headers_mut().extend(done.fields);
+    answer
 }
 
 fn answer(response: Response) -> Answer {
     respond::json(StatusCode::from_u16(response.status).unwrap_or(StatusCode::OK), Bytes::from(response.body))
-}
-
-/// The windows of a quota that was used up, and when to come again (draft-ietf-httpapi-ratelimit-headers-10).
-fn quota_fields(done: &app::Answer, now: Time) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let (Some(balance), Some(exhausted)) = (done.balance, done.exhausted) else { return headers };
-    let seconds = |to: Time| ((to.0 - now.0 + SECOND - 1) / SECOND).max(1);
-    let (mut policies, mut limits) = (Vec::new(), Vec::new());
-    for (name, length, window) in [("minute", 60, balance.minute), ("day", 86_400, balance.day)] {
-        let Some(limit) = window.limit else { continue };
-        let (left, resets) = (window.remaining.unwrap_or(0), seconds(window.resets_at));
-        policies.push(format!("\"{name}\";q={limit};w={length}"));
-        limits.push(format!("\"{name}\";r={left};t={resets}"));
-    }
-    for (name, items) in [(RATE_LIMIT_POLICY, policies), (RATE_LIMIT, limits)] {
-        headers.extend(HeaderValue::try_from(items.join(", ")).map(|value| (name, value)));
-    }
-    headers.insert(header::RETRY_AFTER, seconds(exhausted.retry_at).into());
-    headers
 }
 
 fn only_post(method: &Method) -> Refusal {
@@ -323,13 +320,4 @@ fn only_post(method: &Method) -> Refusal {
 /// One text for every id that is not the client's own here: it tells nothing of those of others.
 fn no_such_session() -> Refusal {
     Refusal::new(404, "no_such_session", "There is no such session; send initialize to open one.")
-}
-
-fn busy() -> Outcome {
-    Outcome::Refused(crate::protocol::Refusal {
-        code: "unavailable",
-        message: "The server is busy; try again in a few seconds.".into(),
-        data: None,
-        meta: None,
-    })
 }

@@ -4,6 +4,7 @@
 //! `router` (Host, Origin, credential, method) → a handler such as `mcp`. Answers are built in `respond`.
 
 mod accept;
+mod bearer;
 mod connection;
 mod credential;
 pub(crate) mod form;
@@ -39,7 +40,9 @@ use crate::app::App;
 
 pub use accept::{Listener, Stop, serve, signals};
 pub use limits::Limits;
+pub use mcp::{Desk, Done, Exchange, Feed, Host, Mail, Place, Ran};
 pub use options::{Allowed, Options};
+pub use respond::{Answer, Payload, Refusal, Style};
 pub use routes::member_paths;
 pub use tls::acceptor;
 
@@ -59,6 +62,7 @@ pub struct Site {
     /// Forms that work once.
     once: Once,
     streams: Streams,
+    desk: Arc<Desk>,
     /// Turns for tool calls.
     calls: Semaphore,
     /// How many workers of the runtime wait for the database themselves.
@@ -89,6 +93,7 @@ impl Site {
             wrong_tokens,
             once: Once::default(),
             streams,
+            desk: Arc::default(),
             calls,
             waiting,
         }

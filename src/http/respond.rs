@@ -16,10 +16,10 @@ use super::stream::Stream;
 use crate::error::Error;
 
 /// An answer to one request.
-pub(super) type Answer = hyper::Response<Payload>;
+pub type Answer = hyper::Response<Payload>;
 
 /// What an answer carries.
-pub(super) enum Payload {
+pub enum Payload {
     /// All of it, sent in one write with the head.
     Whole(Bytes),
     /// Events, as they come.
@@ -110,7 +110,7 @@ pub(super) fn set_cookie(answer: &mut Answer, cookie: &str) {
 
 /// How a refusal is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub enum Style {
     /// `{"error": code, "message": text}`.
     Plain,
     /// A JSON-RPC error without id, for MCP endpoints.
@@ -123,8 +123,8 @@ pub(super) enum Style {
 
 /// A request that is turned away before it reaches what it asks for.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub status: StatusCode,
+pub struct Refusal {
+    pub(super) status: StatusCode,
     code: &'static str,
     text: Cow<'static, str>,
     field: Option<(HeaderName, HeaderValue)>,
@@ -133,7 +133,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// `text` says what to do.
-    pub(super) fn new(status: u16, code: &'static str, text: impl Into<Cow<'static, str>>) -> Refusal {
+    pub fn new(status: u16, code: &'static str, text: impl Into<Cow<'static, str>>) -> Refusal {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Refusal { status, code, text: text.into(), field: None, closes: false }
     }
@@ -173,7 +173,7 @@ impl Refusal {
     }
 
     /// The answer to a request for `path`, as the table of routes spells it.
-    pub(super) fn answer(self, style: Style, path: &str) -> Answer {
+    pub fn answer(self, style: Style, path: &str) -> Answer {
         let mut answer = match style {
             _ if self.status.is_redirection() => empty(self.status),
             Style::Plain => json(self.status, json!({"error": self.code, "message": self.text}).to_string()),

@@ -17,6 +17,7 @@ use hyper::{Method, Request, StatusCode};
 use tokio::task::block_in_place;
 
 use super::Site;
+use super::bearer::{Bearer, Proof, wants_read_only};
 use super::connection::Pulse;
 use super::credential;
 use super::limits::read_body;
@@ -127,7 +128,11 @@ impl<'a> Arrival<'a> {
             (_, holder) => holder.map(|Holder { token, grant }| (token, grant)).unzip(),
         };
         match (found, grant) {
-            (Found::Route(route, _), Some(grant)) => self.call(route.handler, grant, token, body).await,
+            (Found::Route(route, path), Some(grant)) => {
+                // A token is no part of the path that is told of.
+                let path = if token.is_some() { "/mcp" } else { path };
+                self.call(route.handler, path, grant, token, body).await
+            }
             (Found::Route(route, pattern), None) => self.show(route, pattern, body).await,
             (_, _) => Err(no_such(found, &parts.method)),
         }
@@ -137,28 +142,30 @@ impl<'a> Arrival<'a> {
     async fn call(
         &self,
         handler: Handler,
+        path: &'static str,
         grant: Arc<Grant>,
         token: Option<Token>,
         body: Incoming,
     ) -> Result<Answer, Refusal> {
-        let Arrival { site, pulse, parts, at: arrived, .. } = *self;
-        let token = token.as_ref();
-        let path = if token.is_some() { "/mcp" } else { parts.uri.path() };
-        let exchange = |endpoint| Exchange {
-            site,
-            pulse,
-            endpoint,
-            path,
-            grant,
-            token,
-            headers: &parts.headers,
-            arrived,
+        let (Handler::Send(endpoint) | Handler::Listen(endpoint) | Handler::End(endpoint)) = handler else {
+            return Err(no_such(Found::Nothing, &self.parts.method));
         };
+        let Arrival { site, pulse, parts, at: arrived, .. } = *self;
+        let field = || parts.headers.get(header::AUTHORIZATION).cloned();
+        let proof = token.map_or_else(|| Proof::Field(field()), Proof::Path);
+        let read_only = wants_read_only(&parts.headers);
+        let (site, pulse) = (Arc::clone(site), Arc::clone(pulse));
+        let bearer = Bearer { site, pulse, endpoint, path, grant, proof, read_only, arrived };
+        let exchange = Exchange { host: &bearer, headers: &parts.headers };
         match handler {
-            Handler::Send(endpoint) => exchange(endpoint).send(body).await,
-            Handler::Listen(endpoint) => exchange(endpoint).listen(),
-            Handler::End(endpoint) => exchange(endpoint).end(),
-            _ => Err(no_such(Found::Nothing, &parts.method)),
+            Handler::Listen(_) => exchange.listen(),
+            Handler::End(_) => exchange.end(),
+            _ => {
+                Exchange::<Bearer>::check(&parts.headers)?;
+                let limits = &self.site.options.limits;
+                let read = read_body(body, limits, limits.body_bytes).await;
+                exchange.send(read.map_err(|fault| fault.refusal(limits.body_bytes))?).await
+            }
         }
     }
 

@@ -1,80 +1,108 @@
-//! A stream of server-sent events (HTML standard, section 9.2): a comment at once and at each heartbeat, until the
-//! server stops, the client goes, or what the stream rests on is no more.
+//! A stream of server-sent events (HTML standard, section 9.2): a comment at once and at each heartbeat, and what is put
+//! into it, until its work is done, the server stops, the client goes, or what the stream rests on is no more.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::Site;
-use super::connection::Pulse;
+use super::mcp::Place;
 
 /// A comment line; clients skip it, and proxies see that the stream lives.
 const COMMENT: &[u8] = b": \n\n";
 /// Between two looks at whether the stream may go on: a revoked credential has its streams for no longer.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// What fills a stream; it gives the last event.
+pub(super) type Work = Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
+
 /// The body of an event stream.
-pub(super) struct Stream {
-    site: Arc<Site>,
-    pulse: Arc<Pulse>,
-    place: [String; 2],
-    lives: Box<dyn FnMut() -> bool + Send>,
+pub struct Stream {
+    place: Place,
+    /// What was put in by [`Stream::work`].
+    post: mpsc::Receiver<Bytes>,
+    work: Option<Work>,
+    /// What goes out first.
+    first: Option<Bytes>,
+    /// What goes out last, once the work is done or the server stops.
+    last: Option<Bytes>,
+    done: bool,
     looks: Interval,
+    looks_a_comment: u32,
     /// Looks until the next comment.
     until_comment: u32,
 }
 
 impl Stream {
-    /// A stream of one credential and one session, for as long as `lives` says so; `None` when either, or the server,
-    /// has as many as it may.
-    pub(super) fn open(
-        site: &Arc<Site>,
-        pulse: &Arc<Pulse>,
-        [credential, session]: [String; 2],
-        lives: Box<dyn FnMut() -> bool + Send>,
-    ) -> Option<Stream> {
-        let limits = &site.options.limits;
-        let wanted = [
-            (credential.as_str(), limits.streams_per_credential),
-            (session.as_str(), limits.streams_per_session),
-        ];
-        site.streams.take(wanted, limits.streams).then(|| {
-            let mut looks = interval(LOOK.min(limits.heartbeat));
-            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let (site, pulse) = (Arc::clone(site), Arc::clone(pulse));
-            Stream { site, pulse, place: [credential, session], lives, looks, until_comment: 0 }
-        })
+    /// A stream that begins with `first`. `farewell` is its last event when the server stops before its work is done.
+    pub(super) fn new(
+        place: Place,
+        heartbeat: Duration,
+        first: Option<Bytes>,
+        (post, work): (mpsc::Receiver<Bytes>, Work),
+        farewell: Option<Bytes>,
+    ) -> Stream {
+        let mut looks = interval(LOOK.min(heartbeat));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let looks_a_comment = heartbeat.as_millis() / looks.period().as_millis().max(1);
+        let looks_a_comment = u32::try_from(looks_a_comment).unwrap_or(u32::MAX);
+        Stream {
+            place,
+            post,
+            work: Some(work),
+            // A stream that begins with an event needs no comment to begin with.
+            until_comment: if first.is_some() { looks_a_comment } else { 0 },
+            first,
+            last: farewell,
+            done: false,
+            looks,
+            looks_a_comment,
+        }
     }
 
     /// The next bytes; `None` at the end. The connection's task is woken when the server stops, and asks again.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        loop {
-            if self.site.stop.is_stopping() {
-                return Poll::Ready(None);
-            }
-            ready!(self.looks.poll_tick(cx));
-            if !(self.lives)() {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
+        if !self.done && (self.place.ended)() {
+            self.end_work();
+        }
+        if let Some(Poll::Ready(last)) = self.work.as_mut().map(|work| work.as_mut().poll(cx)) {
+            self.last = last;
+            self.end_work();
+        }
+        // What was mailed before the work was done goes out before its end.
+        if let Poll::Ready(Some(mail)) = self.post.poll_recv(cx) {
+            return Poll::Ready(Some(mail));
+        }
+        if self.done {
+            return Poll::Ready(self.last.take());
+        }
+        self.poll_looks(cx)
+    }
+
+    fn end_work(&mut self) {
+        (self.done, self.work) = (true, None);
+    }
+
+    fn poll_looks(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        while self.looks.poll_tick(cx).is_ready() {
+            if !(self.place.lives)() {
                 return Poll::Ready(None);
             }
             if self.until_comment == 0 {
-                let looks =
-                    self.site.options.limits.heartbeat.as_millis() / self.looks.period().as_millis().max(1);
-                self.until_comment = u32::try_from(looks).unwrap_or(u32::MAX).saturating_sub(1);
+                self.until_comment = self.looks_a_comment.saturating_sub(1);
                 return Poll::Ready(Some(Bytes::from_static(COMMENT)));
             }
             self.until_comment -= 1;
         }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.pulse.answered();
-        self.site.streams.give_back(&self.place);
+        Poll::Pending
     }
 }
 
@@ -83,7 +111,8 @@ impl Drop for Stream {
 pub(super) struct Streams(Mutex<(usize, HashMap<String, u32>)>);
 
 impl Streams {
-    fn take(&self, wanted: [(&str, u32); 2], most: usize) -> bool {
+    /// Takes a place for each of the named, if there is one for all and for `most` in all.
+    pub(super) fn take(&self, wanted: [(&str, u32); 2], most: usize) -> bool {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (in_all, open) = &mut *guard;
         let fits = wanted.iter().all(|(owner, most)| open.get(*owner).copied().unwrap_or_default() < *most);
@@ -97,7 +126,8 @@ impl Streams {
         true
     }
 
-    fn give_back(&self, owners: &[String]) {
+    /// Gives such places back.
+    pub(super) fn give_back(&self, owners: &[String]) {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (in_all, open) = &mut *guard;
         *in_all = in_all.saturating_sub(1);

@@ -165,7 +165,7 @@ impl Listen {
     }
 
     /// The answer that ends the stream in good order; a legacy stream just ends.
-    pub fn finish(self) -> Option<Response> {
+    pub fn finish(&self) -> Option<Response> {
         let id = self.id.as_ref()?;
         let server = if self.server_meta.is_empty() { "" } else { "," };
         let mut result = br#"{"resultType":"complete","_meta":{"#.to_vec();

@@ -54,6 +54,12 @@ pub fn touch(tx: &TenantTx<'_>, id: &[u8; 16], now: Time) -> Result<()> {
     Ok(())
 }
 
+/// Keeps another outcome of the session; whether there is such a session.
+pub fn update(tx: &TenantTx<'_>, id: &[u8; 16], peer: &str) -> Result<bool> {
+    let sql = "UPDATE mcp_session SET peer = ?3 WHERE organisation = ?1 AND id = ?2";
+    Ok(tx.execute(sql, &[&id.as_slice(), &peer])? > 0)
+}
+
 /// Ends a session; whether there was one.
 pub fn delete(tx: &TenantTx<'_>, id: &[u8; 16]) -> Result<bool> {
     Ok(tx.execute("DELETE FROM mcp_session WHERE organisation = ?1 AND id = ?2", &[&id.as_slice()])? > 0)

@@ -1,0 +1,232 @@
+//! The product behind the transport, for one request's credential.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::timeout;
+
+use super::Site;
+use super::connection::Pulse;
+use super::credential;
+use super::mcp::{Desk, Done, Feed, Host, Mail, Place, Ran};
+use super::respond::Refusal;
+use super::tokenized::Token;
+use crate::access::{Endpoint, Grant, Sessions, Signals, reach};
+use crate::app::{self, Caller};
+use crate::clock::{SECOND, Time};
+use crate::error::Error;
+use crate::protocol::{Call, Engine, Event, Filter, Outcome, Session, View};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const READ_ONLY: HeaderName = HeaderName::from_static("x-mcp-readonly");
+
+/// Whoever has a credential that holds, at one of the endpoints.
+#[derive(Clone)]
+pub(super) struct Bearer {
+    pub site: Arc<Site>,
+    pub pulse: Arc<Pulse>,
+    pub endpoint: Endpoint,
+    /// The endpoint's path as the client spells it, without a token.
+    pub path: &'static str,
+    pub grant: Arc<Grant>,
+    /// Where the grant came from: what a stream looks at again.
+    pub proof: Proof,
+    /// Whether the request wants to read only.
+    pub read_only: bool,
+    pub arrived: Instant,
+}
+
+/// What a grant came of.
+#[derive(Clone)]
+pub(super) enum Proof {
+    /// The Authorization field.
+    Field(Option<HeaderValue>),
+    /// The token in the path.
+    Path(Token),
+}
+
+/// Whether the fields ask to be shown no more than what reads: whoever names the field wants less, unless all it says is
+/// no.
+pub(super) fn wants_read_only(headers: &HeaderMap) -> bool {
+    let mut wishes = headers.get_all(&READ_ONLY).iter();
+    wishes.any(|wish| !wish.as_bytes().eq_ignore_ascii_case(b"false"))
+}
+
+impl Host for Bearer {
+    type Feed = News;
+
+    fn engine(&self) -> &Engine {
+        &self.site.app.engine
+    }
+
+    fn view(&self) -> View {
+        app::view(reach(self.signals()))
+    }
+
+    fn desk(&self) -> &Arc<Desk> {
+        &self.site.desk
+    }
+
+    fn heartbeat(&self) -> Duration {
+        self.site.options.limits.heartbeat
+    }
+
+    fn open(&self, session: &Session) -> Result<String, Refusal> {
+        let peer = serde_json::to_string(session).map_err(Error::internal)?;
+        Ok(self.site.wait_for(|| self.sessions(&self.grant).open(peer))?)
+    }
+
+    fn find(&self, id: &str) -> Result<Option<Session>, Refusal> {
+        let kept = self.site.wait_for(|| self.sessions(&self.grant).find(id))?;
+        Ok(kept.and_then(|kept| serde_json::from_str(&kept).ok()))
+    }
+
+    fn keep(&self, id: &str, session: &Session) -> Result<(), Refusal> {
+        let peer = serde_json::to_string(session).map_err(Error::internal)?;
+        self.site.wait_for(|| self.sessions(&self.grant).keep(id, peer))?;
+        Ok(())
+    }
+
+    fn end(&self, id: &str) -> Result<bool, Refusal> {
+        Ok(self.site.wait_for(|| self.sessions(&self.grant).end(id))?)
+    }
+
+    fn converses(&self, call: &Call) -> bool {
+        let _ = call;
+        false
+    }
+
+    /// Works for a call in its turn. Whoever hangs up while waiting is not served; a call that runs comes to its end.
+    async fn call(&self, call: Call, _mail: &Mail) -> Ran {
+        let calls = &self.site.calls;
+        let turn = match calls.try_acquire() {
+            Ok(turn) => Some(turn),
+            Err(_) => {
+                timeout(self.site.options.limits.call_wait, calls.acquire()).await.ok().and_then(Result::ok)
+            }
+        };
+        let caller =
+            Caller { grant: &self.grant, signals: self.signals(), transport: "http", arrived: self.arrived };
+        match turn {
+            Some(_turn) => Ran::Done(self.metered(self.site.wait_for(|| self.site.app.call(&caller, call)))),
+            None => Ran::Done(call.finish(busy()).into()),
+        }
+    }
+
+    fn feed(&self, _filter: &Filter) -> Result<News, Refusal> {
+        Ok(News)
+    }
+
+    fn place(&self, session: &str) -> Option<Place> {
+        let limits = &self.site.options.limits;
+        let credential = format!("{}/{}", self.grant.tenant.key(), self.grant.credential);
+        let wanted = [
+            (credential.as_str(), limits.streams_per_credential),
+            (session, if session.is_empty() { u32::MAX } else { limits.streams_per_session }),
+        ];
+        self.site.streams.take(wanted, limits.streams).then(|| {
+            let held = Held { bearer: self.clone(), owners: [credential.clone(), session.to_owned()] };
+            let (bearer, id, site) = (self.clone(), session.to_owned(), Arc::clone(&self.site));
+            let lives = move || bearer.lives(&id);
+            let ended = move || site.stop.is_stopping();
+            Place { held: Box::new(held), lives: Box::new(lives), ended: Box::new(ended) }
+        })
+    }
+}
+
+impl Bearer {
+    fn sessions<'s>(&'s self, grant: &'s Grant) -> Sessions<'s> {
+        let app = &self.site.app;
+        let now = app.clock.now();
+        Sessions { store: &app.store, keyring: &app.keyring, grant, endpoint: self.endpoint, now }
+    }
+
+    fn signals(&self) -> Signals {
+        self.site.app.signals(&self.grant, self.endpoint, self.read_only)
+    }
+
+    /// Whether credential and session still hold.
+    fn lives(&self, session: &str) -> bool {
+        let grant = match &self.proof {
+            Proof::Path(token) => token.grant(&self.site).ok().flatten(),
+            Proof::Field(value) => {
+                let field = value.iter().map(|value| (header::AUTHORIZATION, value.clone()));
+                credential::authenticate(&self.site, &field.collect(), self.endpoint, self.path).ok()
+            }
+        };
+        grant.is_some_and(|grant| {
+            session.is_empty() || self.sessions(&grant).find(session).is_ok_and(|found| found.is_some())
+        })
+    }
+
+    /// The answer to a call; when the quota refused it, its fields say so too.
+    fn metered(&self, done: app::Answer) -> Done {
+        let mut fields = HeaderMap::new();
+        if done.insufficient_scope {
+            fields.insert(header::WWW_AUTHENTICATE, credential::step_up(&self.site, self.path));
+        }
+        if let Some(seconds) = done.retry_after {
+            fields.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if done.exhausted.is_some() {
+            fields.extend(quota_fields(&done, self.site.app.clock.now()));
+        }
+        Done { response: done.response, fields }
+    }
+}
+
+/// A stream's place, until dropped.
+struct Held {
+    bearer: Bearer,
+    owners: [String; 2],
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.bearer.pulse.answered();
+        self.bearer.site.streams.give_back(&self.owners);
+    }
+}
+
+/// What happens to what the credential may see.
+pub(super) struct News;
+
+impl Feed for News {
+    async fn changed(&mut self) {
+        std::future::pending::<()>().await;
+    }
+
+    fn news(&mut self, _filter: &Filter) -> Vec<Event> {
+        Vec::new()
+    }
+}
+
+/// The windows of a quota that was used up, and when to come again (draft-ietf-httpapi-ratelimit-headers-10).
+fn quota_fields(done: &app::Answer, now: Time) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let (Some(balance), Some(exhausted)) = (done.balance, done.exhausted) else { return headers };
+    let seconds = |to: Time| ((to.0 - now.0 + SECOND - 1) / SECOND).max(1);
+    let (mut policies, mut limits) = (Vec::new(), Vec::new());
+    for (name, length, window) in [("minute", 60, balance.minute), ("day", 86_400, balance.day)] {
+        let Some(limit) = window.limit else { continue };
+        let (left, resets) = (window.remaining.unwrap_or(0), seconds(window.resets_at));
+        policies.push(format!("\"{name}\";q={limit};w={length}"));
+        limits.push(format!("\"{name}\";r={left};t={resets}"));
+    }
+    for (name, items) in [(RATE_LIMIT_POLICY, policies), (RATE_LIMIT, limits)] {
+        headers.extend(HeaderValue::try_from(items.join(", ")).map(|value| (name, value)));
+    }
+    headers.insert(header::RETRY_AFTER, seconds(exhausted.retry_at).into());
+    headers
+}
+
+fn busy() -> Outcome {
+    Outcome::Refused(crate::protocol::Refusal {
+        code: "unavailable",
+        message: "The server is busy; try again in a few seconds.".into(),
+        data: None,
+        meta: None,
+    })
+}

@@ -1,0 +1,153 @@
+//! Where what a legacy client says to a call that is under way arrives: its answers to what it was asked, and that it no
+//! longer wants the call. Both come by requests of their own, in the same session.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::host::{Done, Host, Mail, Ran};
+use crate::clock::random;
+use crate::protocol::{Answered, Asking, Call, Id};
+
+/// How long a person may think before a call that asked is given up.
+const ANSWER_TIME: Duration = Duration::from_secs(10 * 60);
+
+/// The calls under way that a client may still say something to.
+pub struct Desk {
+    lines: Mutex<HashMap<(String, Topic), mpsc::UnboundedSender<Said>>>,
+    next: AtomicU64,
+}
+
+/// What something said is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Topic {
+    /// A request of the server's.
+    Asked(Id),
+    /// A call of the client's.
+    Call(Id),
+}
+
+enum Said {
+    Answer(Id, Result<Value, Value>),
+    Cancelled,
+}
+
+impl Default for Desk {
+    fn default() -> Desk {
+        // A session outlives the process, so its numbers must not begin anew.
+        let next = AtomicU64::new(u64::from(u32::from_be_bytes(random())));
+        Desk { lines: Mutex::default(), next }
+    }
+}
+
+impl Desk {
+    /// Hands on what a client answers; what nobody asked is dropped.
+    pub(super) fn answer(&self, session: &str, id: Id, outcome: Result<Value, Value>) {
+        self.say(session, Topic::Asked(id.clone()), Said::Answer(id, outcome));
+    }
+
+    /// Hands on that a client no longer wants a call.
+    pub(super) fn cancel(&self, session: &str, id: Id) {
+        self.say(session, Topic::Call(id), Said::Cancelled);
+    }
+
+    fn say(&self, session: &str, topic: Topic, said: Said) {
+        if let Some(line) = self.lines().get(&(session.to_owned(), topic)) {
+            let _ = line.send(said);
+        }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<(String, Topic), mpsc::UnboundedSender<Said>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One call's ear at the desk, until dropped.
+struct Line {
+    desk: Arc<Desk>,
+    session: String,
+    topics: Vec<Topic>,
+    sender: mpsc::UnboundedSender<Said>,
+    receiver: mpsc::UnboundedReceiver<Said>,
+}
+
+impl Line {
+    fn new(desk: &Arc<Desk>, session: &str, call: &Call) -> Line {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (desk, session) = (Arc::clone(desk), session.to_owned());
+        let mut line = Line { desk, session, topics: Vec::new(), sender, receiver };
+        line.hear(Topic::Call(call.id.clone()));
+        line
+    }
+
+    fn hear(&mut self, topic: Topic) {
+        self.desk.lines().insert((self.session.clone(), topic.clone()), self.sender.clone());
+        self.topics.push(topic);
+    }
+
+    async fn cancelled(&mut self) {
+        loop {
+            match self.receiver.recv().await {
+                Some(Said::Cancelled) | None => return,
+                Some(Said::Answer(..)) => {}
+            }
+        }
+    }
+
+    /// What becomes of a call once the client was asked: the call to make again, or the answer to send, if any.
+    async fn ask(&mut self, mut asking: Asking, mail: &Mail) -> Result<Call, Option<Done>> {
+        let topics: Vec<Topic> = asking.waits_for().cloned().map(Topic::Asked).collect();
+        topics.into_iter().for_each(|topic| self.hear(topic));
+        for request in asking.take_requests() {
+            mail.send(&request).await;
+        }
+        loop {
+            let Ok(said) = timeout(ANSWER_TIME, self.receiver.recv()).await else {
+                return Err(Some(asking.give_up().into()));
+            };
+            let Some(Said::Answer(id, outcome)) = said else { return Err(None) };
+            asking = match asking.answer(&id, outcome) {
+                Answered::Waiting(asking) => asking,
+                Answered::Again(call) => return Ok(call),
+                Answered::Ended(response) => return Err(Some(response.into())),
+            };
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let mut lines = self.desk.lines();
+        for topic in self.topics.drain(..) {
+            lines.remove(&(self.session.clone(), topic));
+        }
+    }
+}
+
+/// Works for a call until there is an answer, asking the client as often as it takes; `None` when the client cancels it.
+pub(super) async fn converse<H: Host>(host: H, session: String, mut call: Call, mail: Mail) -> Option<Done> {
+    let mut line = Line::new(host.desk(), &session, &call);
+    loop {
+        let ran = tokio::select! {
+            ran = host.call(call, &mail) => ran,
+            () = line.cancelled() => return None,
+        };
+        let (asker, ask) = match ran {
+            Ran::Done(done) => return Some(done),
+            Ran::Ask(call, ask) => (call, ask),
+        };
+        let first = host.desk().next.fetch_add(ask.requests.len() as u64, Relaxed);
+        call = match asker.ask(ask, first) {
+            Err(response) => return Some(response.into()),
+            Ok(asking) => match line.ask(asking, &mail).await {
+                Ok(call) => call,
+                Err(done) => return done,
+            },
+        };
+    }
+}
