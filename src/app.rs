@@ -1,4 +1,5 @@
 //! Runs one call: access → arguments → quota → tool → log → answer. The same for HTTP, stdio and the tests.
+//! What is no tool goes through `content`; what open streams are told comes from `feed`.
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,20 +9,29 @@ use std::time::Instant;
 
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::access::{self, Endpoint, Grant, Grants, Reach, Signals, Stale};
 use crate::clock::{self, Clock, Time, random};
 use crate::error::{Error, Result};
 use crate::keyring::{ENDS, KEYRING_FILE, Keyring};
-use crate::protocol::rpc::{INVALID_REQUEST, METHOD_NOT_FOUND};
-use crate::protocol::{self, Call, Catalog, Engine, Fault, Outcome, Output, Response, Target, ToolDef, View};
+use crate::protocol::rpc::INVALID_REQUEST;
+use crate::protocol::{self, Call, Engine, Fault, Outcome, Output, Response, Target, View};
+use crate::resources;
 use crate::store::quota::{self, Balance, Exhausted};
 use crate::store::{Durability, Store, SystemTx, call_log, organisation};
-use crate::tools::{self, Cx, Effect, Entry, Refusal};
+use crate::tools::{self, Cx, Effect, Entry, Refusal, Spec};
 use crate::training::Worker;
 
+mod catalog;
+mod changes;
+mod content;
+mod feed;
 mod floods;
 mod words;
+
+pub use catalog::definition_problems;
+pub use feed::Feed;
 
 /// What every request shares.
 pub struct App {
@@ -39,6 +49,7 @@ pub struct App {
     training: OnceLock<Worker>,
     grants: Grants,
     floods: floods::Floods,
+    changes: changes::Changes,
 }
 
 /// Who calls, and how.
@@ -83,7 +94,8 @@ impl App {
     pub fn open(folder: &Path, clock: Clock, read_only: bool, extra_models: Vec<String>) -> Result<App> {
         let store = Arc::new(Store::open(folder)?);
         let keyring = Arc::new(open_keyring(&store, folder, clock.now())?);
-        let engine = Engine::new(words::SERVER, Catalog { tools: definitions(), ..Catalog::default() });
+        let engine = Engine::new(words::SERVER, catalog::catalog());
+        let changes = changes::Changes::of(&store);
         Ok(App {
             store,
             keyring,
@@ -94,6 +106,7 @@ impl App {
             training: OnceLock::new(),
             grants: Grants::default(),
             floods: floods::Floods::default(),
+            changes,
         })
     }
 
@@ -104,7 +117,14 @@ impl App {
 
     /// Starts the thread that works through the queue of training jobs. Without it they wait for another process.
     pub fn start_training(&self) {
-        self.training.get_or_init(|| Worker::start(Arc::clone(&self.store), self.clock.clone()));
+        let moved = || Box::new(self.changes.noter());
+        self.training.get_or_init(|| Worker::start(Arc::clone(&self.store), self.clock.clone(), moved()));
+    }
+
+    /// A number that moves when anything changed in the database, by this process or another, the log of calls aside;
+    /// within a quarter of a second, and for whoever holds it. A stream asks its [`Feed`] then.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.receiver()
     }
 
     /// Says that a job was queued.
@@ -161,8 +181,7 @@ impl App {
     /// Runs a call and writes its row of the log. It blocks: on the database, for as long as the tool runs.
     pub fn call(&self, caller: &Caller<'_>, mut call: Call) -> Answer {
         let Target::Tool { index, ref mut arguments, .. } = call.target else {
-            let fault = Fault::new(200, METHOD_NOT_FOUND, "Method not found.");
-            return Answer::plain(call.finish(Outcome::Fault(fault)));
+            return self.content(caller, call);
         };
         let arguments = Value::Object(std::mem::take(arguments));
         let row = self.log_row(caller, &call, &arguments);
@@ -173,7 +192,7 @@ impl App {
         }
         let ended = match admitted {
             Ok((entry, arguments)) if entry.spec.effect == Effect::Read => {
-                self.read(caller, entry, &arguments, row)
+                self.read(caller, entry.spec, &arguments, row, |cx| Ok(entry.run(cx)?.into_text()))
             }
             Ok((entry, arguments)) => self.write(caller, entry, arguments, row),
             Err(refusal) => self.refuse(caller, refusal, row),
@@ -218,44 +237,57 @@ impl App {
         }
     }
 
-    /// Runs a tool on a snapshot; then its call is counted and logged in one commit. A quota that is used up stops it
+    /// Runs what reads on a snapshot; then its call is counted and logged in one commit. A quota that is used up stops it
     /// before; one that others use up meanwhile discards the result.
     fn read(
         &self,
         caller: &Caller<'_>,
-        entry: &'static Entry,
+        spec: &'static Spec,
         arguments: &Value,
         row: call_log::Call,
+        run: impl FnOnce(&Cx<'_>) -> Result<String, Refusal>,
     ) -> Ended {
+        let now = self.clock.now();
+        let looked = self.look(caller, spec, arguments, |mut cx| {
+            if cx.balance.exhausted().is_some() {
+                return None;
+            }
+            cx.balance = cx.balance.less_one();
+            Some(run(&cx))
+        });
+        self.settle(caller, now, looked.unwrap_or_else(|refusal| Some(Err(refusal))), row)
+    }
+
+    /// Runs `job` on a snapshot of what the caller may see; its balance counts no call.
+    fn look<T>(
+        &self,
+        caller: &Caller<'_>,
+        spec: &'static Spec,
+        arguments: &Value,
+        job: impl FnOnce(Cx<'_>) -> T,
+    ) -> Result<T, Refusal> {
         let (tenant, now) = (caller.grant.tenant, self.clock.now());
         let look = || {
             self.store.read(|tx| {
-                let tx = tx.tenant_within(tenant, caller.grant.chatbots.as_deref());
-                let balance = quota::balance(&tx, now)?;
-                if balance.exhausted().is_some() {
-                    return Ok(None);
-                }
+                let tx = &tx.tenant_within(tenant, caller.grant.chatbots.as_deref());
+                let balance = quota::balance(tx, now)?;
                 let (actor, redact) = (caller.grant.actor.as_str(), caller.grant.redact);
-                let (balance, keyring) = (balance.less_one(), &*self.keyring);
-                let (extra_models, spec) = (&*self.extra_models, entry.spec);
-                let cx = Cx { tx: &tx, now, actor, redact, balance, extra_models, keyring, spec, arguments };
-                Ok(Some(entry.run(&cx)))
+                let (keyring, extra_models) = (&*self.keyring, &*self.extra_models);
+                Ok(job(Cx { tx, now, actor, redact, balance, extra_models, keyring, spec, arguments }))
             })
         };
-        let ran = match catch_unwind(AssertUnwindSafe(look)) {
-            Ok(Ok(ran)) => ran,
-            Ok(Err(error)) => Some(Err(error.into())),
-            Err(_) => Some(Err(Error::internal(format!("{} panicked", entry.spec.name)).into())),
-        };
-        self.settle(caller, now, ran, row)
+        match catch_unwind(AssertUnwindSafe(look)) {
+            Ok(looked) => Ok(looked?),
+            Err(_) => Err(Error::internal(format!("{} panicked", spec.name)).into()),
+        }
     }
 
-    /// Counts and logs what a tool that reads came to; `None` is a quota that was used up before it ran.
+    /// Counts and logs what reading came to; `None` is a quota that was used up before it ran.
     fn settle(
         &self,
         caller: &Caller<'_>,
         now: Time,
-        ran: Option<Result<tools::Json, Refusal>>,
+        ran: Option<Result<String, Refusal>>,
         mut row: call_log::Call,
     ) -> Ended {
         row.outcome = outcome_code(ran.as_ref());
@@ -310,8 +342,9 @@ impl App {
         if entry.spec.effect == Effect::Start {
             self.wake_training();
         }
+        self.changes.tell();
         match done {
-            Ok(Ok((balance, ran))) => Ended::counted(ran, balance),
+            Ok(Ok((balance, ran))) => Ended::counted(ran.map(tools::Json::into_text), balance),
             Ok(Err((balance, exhausted))) => Ended::exhausted(balance, exhausted, now),
             Err(error) => Ended::failed(error),
         }
@@ -362,8 +395,8 @@ impl Answer {
 }
 
 impl Ended {
-    fn counted(ran: Result<tools::Json, Refusal>, balance: Balance) -> Ended {
-        Ended { result: ran.map(tools::Json::into_text), balance: Some(balance), exhausted: None }
+    fn counted(result: Result<String, Refusal>, balance: Balance) -> Ended {
+        Ended { result, balance: Some(balance), exhausted: None }
     }
 
     fn failed(error: Error) -> Ended {
@@ -417,7 +450,7 @@ fn note(
     call_log::append(&tx.tenant(tenant), &row)
 }
 
-fn outcome_code(ran: Option<&Result<tools::Json, Refusal>>) -> String {
+fn outcome_code<T>(ran: Option<&Result<T, Refusal>>) -> String {
     match ran {
         Some(Ok(_)) => "ok",
         Some(Err(refusal)) => refusal.code,
@@ -450,37 +483,14 @@ fn refused(
     protocol::Refusal { code: refusal.code, message: refusal.message, data, meta }
 }
 
-/// The tools as the protocol lists them.
-fn definitions() -> Vec<ToolDef> {
-    let define = |entry: &Entry| {
-        let hints = entry.spec.effect.annotations();
-        ToolDef {
-            name: entry.spec.name,
-            title: entry.spec.title,
-            description: entry.spec.about,
-            input_schema: entry.input_schema(),
-            output_schema: Some(entry.output_schema()),
-            annotations: protocol::Annotations {
-                read_only: hints.read_only,
-                destructive: hints.destructive,
-                idempotent: hints.idempotent,
-                open_world: hints.open_world,
-            },
-            write: entry.spec.effect != Effect::Read,
-            view: None,
-        }
-    };
-    tools::TOOLS.iter().map(define).collect()
-}
-
-/// What is wrong with the definitions of server and tools, for the test that keeps them right.
-pub fn definition_problems() -> Vec<String> {
-    protocol::catalog::problems(&words::SERVER, &definitions())
-}
-
 /// The tools' names and titles, in the order of the table.
 pub fn tool_names() -> impl Iterator<Item = (&'static str, &'static str)> {
     tools::TOOLS.iter().map(|entry| (entry.spec.name, entry.spec.title))
+}
+
+/// Names and titles of all that the log of calls holds: the tools, and what costs a call without being one.
+pub fn call_names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    tool_names().chain([(resources::READ.name, resources::READ.title)])
 }
 
 /// Whether the tool of that name changes anything.

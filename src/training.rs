@@ -37,9 +37,10 @@ pub struct Worker {
 
 impl Worker {
     /// Starts the thread. It looks at the queue at once, when it is woken, and every 30 seconds.
-    pub fn start(store: Arc<Store>, clock: Clock) -> Worker {
+    /// Whatever it does to a job, it calls `moved` after.
+    pub fn start(store: Arc<Store>, clock: Clock, moved: Box<dyn Fn() + Send + Sync>) -> Worker {
         let shared = Arc::new(Shared::default());
-        let bench = Bench { store, clock, name: name(), shared: Arc::clone(&shared) };
+        let bench = Bench { store, clock, name: name(), shared: Arc::clone(&shared), moved };
         let thread = std::thread::Builder::new().name("training".to_owned()).spawn(move || bench.run());
         if let Err(cause) = &thread {
             tracing::error!(%cause, "no thread could be started for training; jobs stay queued");
@@ -111,6 +112,8 @@ struct Bench {
     /// The worker's name in the rows of its jobs.
     name: String,
     shared: Arc<Shared>,
+    /// Says that a job moved: its commits are not among those that `Store::version` counts.
+    moved: Box<dyn Fn() + Send + Sync>,
 }
 
 /// How a job was left.
@@ -143,6 +146,7 @@ impl Bench {
             let claimed =
                 self.store.write(Durability::Process, move |tx| training_job::claim(tx, &name, now))?;
             if let Some(job) = claimed {
+                (self.moved)();
                 self.work(job)?;
             }
         }
@@ -158,6 +162,7 @@ impl Bench {
                     let status = Status::Interrupted;
                     training_job::finish(&tx.tenant(tenant), id, &worker, status, Some(INTERRUPTED), now)
                 })?;
+                (self.moved)();
             }
         }
         Ok(())
@@ -246,7 +251,9 @@ impl Bench {
         write: impl FnOnce(&TenantTx<'_>, &str) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let name = self.name.clone();
-        self.store.write(Durability::Process, move |tx| write(&tx.tenant(job.tenant), &name))
+        let written = self.store.write(Durability::Process, move |tx| write(&tx.tenant(job.tenant), &name));
+        (self.moved)();
+        written
     }
 }
 
@@ -336,7 +343,7 @@ mod tests {
 
     fn bench(shop: &Shop, clock: &Clock) -> Bench {
         let store = Arc::new(Store::open(shop.store.path().parent().unwrap()).unwrap());
-        Bench { store, clock: clock.clone(), name: name(), shared: Arc::default() }
+        Bench { store, clock: clock.clone(), name: name(), shared: Arc::default(), moved: Box::new(|| {}) }
     }
 
     fn request(shop: &Shop) {
@@ -481,7 +488,8 @@ mod tests {
         let shop = shop();
         let store = Arc::new(Store::open(shop.store.path().parent().unwrap()).unwrap());
         request(&shop);
-        let worker = Worker::start(store, Clock::manual(NOW));
+        let (moved, told) = std::sync::mpsc::channel();
+        let worker = Worker::start(store, Clock::manual(NOW), Box::new(move || _ = moved.send(())));
         while latest(&shop).status != Status::Done {
             std::thread::yield_now();
         }
@@ -493,5 +501,7 @@ mod tests {
         assert_eq!(latest(&shop).id, 2);
         worker.stop();
         worker.stop();
+        drop(worker);
+        assert!(told.iter().count() >= 10, "each job is claimed, has three batches, and ends");
     }
 }

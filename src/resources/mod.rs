@@ -21,6 +21,8 @@ use crate::views::VIEWS;
 pub const JSON: &str = "application/json";
 /// Resources on one page of their list.
 pub const PAGE_ITEMS: usize = 100;
+/// The variable of the addresses that are templates.
+pub const VARIABLE: &str = "id";
 /// What stands in an address for the number of a thing.
 const ID: &str = "{id}";
 
@@ -77,12 +79,12 @@ pub struct Page {
 }
 
 /// What the list of resources goes by where tools have their own: cursors are bound to it.
-pub static LIST: Spec = spec("resources/list");
-/// The same of reading one.
-pub static READ: Spec = spec("resources/read");
+pub static LIST: Spec = spec("resources/list", "List resources");
+/// The same of reading one: so the log of calls has it.
+pub static READ: Spec = spec("resources/read", "Read a resource");
 
-const fn spec(name: &'static str) -> Spec {
-    Spec { name, title: name, about: "", effect: Effect::Read, untrusted: &[] }
+const fn spec(name: &'static str, title: &'static str) -> Spec {
+    Spec { name, title, about: "", effect: Effect::Read, untrusted: &[] }
 }
 
 impl Kind {
@@ -106,6 +108,11 @@ impl Kind {
         let Some((before, after)) = self.uri.split_once(ID) else { return (self.uri == uri).then_some(0) };
         let digits = uri.strip_prefix(before)?.strip_suffix(after)?;
         digits.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == digits)
+    }
+
+    /// Whether it is [`usage`]: what moves with every call.
+    pub fn is_usage(&self) -> bool {
+        self.uri == usage::KIND.uri
     }
 
     fn entry(&self, uri: &str, name: &str, title: Option<&str>, description: &str) -> Value {

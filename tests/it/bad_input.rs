@@ -141,7 +141,7 @@ fn a_request_of_no_era_or_of_both_is_refused() {
     let unsupported = check("a later revision", &version("2099-01-01"), &future, 400, -32022);
     let data = &serde_json::from_str::<Value>(&unsupported).unwrap()["error"]["data"];
     assert_eq!((&data["requested"], &data["supported"][0]), (&json!("2099-01-01"), &json!("2026-07-28")));
-    for removed in ["initialize", "ping", "logging/setLevel", "resources/list", "no/such"] {
+    for removed in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "no/such"] {
         check(removed, &modern("", removed), &body(removed, MODERN_META), 404, -32601);
     }
     let of_session = |id: &str, fields: &str| format!("{JSON}Mcp-Session-Id: {id}\r\n{fields}");

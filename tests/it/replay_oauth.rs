@@ -11,13 +11,12 @@ use std::sync::Arc;
 
 use chaterimo::app::App;
 use chaterimo::clock::{Clock, Time};
-use chaterimo::protocol::transcript::compare::{Rows, differences};
 use chaterimo::protocol::transcript::{From, HEADERS, Http, Line, Transcript};
 use serde_json::Value;
 
 use crate::accounts::{Browser, csrf};
 use crate::oauth_flow::{CHALLENGE, VERIFIER, encoded, hidden, parameter};
-use crate::replay::{Demo, folder, set};
+use crate::replay::{Demo, changes, folder, set};
 use crate::support::{Reply, Server};
 
 /// Where the recorded server was, as its documents name it.
@@ -305,7 +304,7 @@ impl<'a> Replay<'a> {
             if let Some(issued_at) = expected.get_mut("client_id_issued_at") {
                 *issued_at = (self.clock.now().0 / 1_000).into();
             }
-            let found = differences(&expected, &got, Rows::Same);
+            let found = changes(&expected, &got);
             self.found.extend(found.iter().map(|difference| format!("{place}: {difference}")));
         }
     }

@@ -77,9 +77,9 @@ pub(in crate::http) fn codes() -> impl Iterator<Item = (&'static str, &'static s
     WORDS.iter().skip(1).map(|(code, label, _)| (*code, *label))
 }
 
-/// What a tool is called: its title, or the name where the tool is gone.
+/// What a call is called: the tool's title, or the name where the tool is gone.
 pub(in crate::http) fn tool_title(name: &str) -> &str {
-    app::tool_names().find(|(found, _)| *found == name).map_or(name, |(_, title)| title)
+    app::call_names().find(|(found, _)| *found == name).map_or(name, |(_, title)| title)
 }
 
 /// The name of the tool that made a change; empty when none did.
@@ -131,6 +131,7 @@ mod tests {
         assert_eq!(tool_title("list_chatbots"), "List chatbots");
         assert_eq!(origin("undo"), "Undo on the dashboard");
         assert_eq!(tool_title("gone"), "gone");
+        assert_eq!(tool_title("resources/read"), "Read a resource");
         assert_eq!((tool_name("list_chatbots"), tool_name("undo")), ("list_chatbots", ""));
         let mut credential = Credential {
             id: "grant:7".into(),

@@ -5,7 +5,7 @@ use crate::store::TenantTx;
 
 /// What moves when a chatbot changes. Two marks of a chatbot are the same while its settings, its place as the main
 /// chatbot, its platform, and the state (not the progress) of its last training job are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// Its number within the organisation.
     pub id: i64,

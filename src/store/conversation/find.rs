@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::store::TenantTx;
 
 /// What moves when a conversation goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// Its number within the organisation.
     pub id: i64,
