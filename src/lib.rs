@@ -47,6 +47,7 @@ pub mod peer;
 pub mod record;
 pub mod replay;
 pub mod stdio;
+pub mod verify;
 
 // What must hold whatever comes in.
 #[doc(hidden)]

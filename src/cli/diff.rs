@@ -61,7 +61,9 @@ impl Args {
         match fails {
             0 => Ok(()),
             n => {
-                Err(Error::new(Kind::Conflict, format!("{n} of the changes are {} or worse.", self.fail_on)))
+                let (all, limit) = (found.len(), &self.fail_on);
+                let text = format!("{n} of {all} changes are more than --fail-on {limit} lets pass.");
+                Err(Error::new(Kind::Conflict, text))
             }
         }
     }

@@ -26,6 +26,7 @@ mod serve;
 mod stdio;
 mod url;
 mod user;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -148,6 +149,8 @@ commands! {
     Record(record);
     /// Answer a client from a recording, without the server
     Replay(replay);
+    /// Say to a server what a recorded client said, and tell what is answered differently
+    Verify(verify);
     /// Tell what changed between two lists of tools, and whether it breaks anything
     Diff(diff);
     /// Show the settings and check them

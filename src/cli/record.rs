@@ -57,10 +57,11 @@ impl Args {
     async fn over_http(&self, url: &str, context: &mut Context) -> Result<()> {
         let proxy = Proxy::bind(self.address, url, self.ca_file.clone()).await?;
         let recording = self.begin(Transport::Http, context)?;
-        context.out.line(proxy.url())?;
+        let (url, recorder) = (proxy.url().to_owned(), recording.recorder());
         tokio::select! {
-            () = proxy.run(recording.recorder()) => {}
+            biased; // Who reads the URL may have us stopped at once.
             () = stopped() => {}
+            end = async { context.out.line(url)?; proxy.run(recorder).await; Ok::<(), Error>(()) } => end?,
         }
         let messages = recording.finish()?;
         context.out.line(format!("Recorded {messages} messages in {}.", self.out.display()))

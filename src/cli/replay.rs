@@ -56,12 +56,12 @@ impl Args {
         let outcome = runtime.block_on(async {
             let server = Server::bind(self.address, transcript, self.strict).await?;
             let stage = server.stage();
-            context.out.line(server.url())?;
+            let url = server.url().to_owned();
             tokio::select! {
-                () = server.run(complain) => {}
-                () = stopped() => {}
+                biased; // Who reads the URL may have us stopped at once.
+                () = stopped() => Ok(stage.outcome()),
+                end = async { context.out.line(url)?; server.run(complain).await; Ok(stage.outcome()) } => end,
             }
-            Ok(stage.outcome())
         });
         runtime.shutdown_background();
         outcome

@@ -5,16 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::exchange::{End, Exchange, Headers, Raw, Wait, is_request};
+use super::replies::Replies;
 use super::{AFTER_ANSWER, MAX_MESSAGE};
 use crate::client::{Body, Client};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::protocol::framing::encode;
 use crate::protocol::framing::sse::Parser;
-use crate::protocol::rpc::METHOD_NOT_FOUND;
 
 const AGENT: &str = concat!("chaterimo-peer/", env!("CARGO_PKG_VERSION"));
 /// How often a legacy stream that broke before its answer is taken up again.
@@ -27,6 +27,7 @@ pub(super) struct Http {
     pub(super) url: Uri,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) patience: Duration,
+    pub(super) replies: Replies,
 }
 
 impl Http {
@@ -60,7 +61,7 @@ impl Http {
             let left = deadline.saturating_duration_since(clock::instant());
             let Some(message) = stream.next(left).await? else { return Ok(()) };
             if is_request(&message) {
-                let reply = reply_to(&message);
+                let reply = self.replies.to(&message);
                 let headers = session
                     .clone()
                     .with("content-type", "application/json")
@@ -98,19 +99,6 @@ impl Http {
             request = request.header(name, value.as_slice());
         }
         request.body(raw.body.clone()).map_err(wrong)
-    }
-}
-
-/// What a client that can do nothing says to a server that asks.
-pub(super) fn reply_to(request: &Value) -> Value {
-    let id = request.get("id").cloned().unwrap_or_default();
-    match request.get("method").and_then(Value::as_str) {
-        Some("ping") => json!({"jsonrpc": "2.0", "id": id, "result": {}}),
-        _ => {
-            let error =
-                json!({"code": METHOD_NOT_FOUND, "message": "This client can do nothing of the kind."});
-            json!({"jsonrpc": "2.0", "id": id, "error": error})
-        }
     }
 }
 

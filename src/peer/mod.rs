@@ -6,6 +6,7 @@
 
 mod exchange;
 mod http;
+mod replies;
 mod stdio;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::exchange::{End, Exchange, Headers, Raw, Wait, is_answer, is_request};
 use self::http::Http;
+use self::replies::Replies;
 use self::stdio::Stdio;
 use crate::client::{self, Client};
 use crate::error::{Error, Kind, Result};
@@ -103,19 +105,28 @@ impl Dialler {
     /// # Errors
     /// `Invalid` when the command cannot be started.
     pub fn dial(&self) -> Result<Peer> {
+        let replies = Replies::default();
         let wire = match (&self.place, &self.options.target) {
             (Place::Http(client, url), _) => Wire::Http(Http {
                 client: client.clone(),
                 url: url.clone(),
                 headers: self.options.headers.clone(),
                 patience: self.options.patience,
+                replies: replies.clone(),
             }),
             (Place::Command, Target::Command(command)) => {
-                Wire::Stdio(Box::new(Stdio::spawn(command, self.options.patience)?))
+                Wire::Stdio(Box::new(Stdio::spawn(command, self.options.patience, replies.clone())?))
             }
             (Place::Command, Target::Url(_)) => return Err(Error::internal("a URL is no command")),
         };
-        Ok(Peer { wire, dialler: self.clone(), dialect: Dialect::Raw, opening: Vec::new(), next_id: 0 })
+        Ok(Peer {
+            wire,
+            dialler: self.clone(),
+            dialect: Dialect::Raw,
+            replies,
+            opening: Vec::new(),
+            next_id: 0,
+        })
     }
 
     /// How it talks.
@@ -178,6 +189,7 @@ pub struct Peer {
     wire: Wire,
     dialler: Dialler,
     dialect: Dialect,
+    replies: Replies,
     /// What opened the session, so that it can be shown how to open it again.
     opening: Vec<Exchange>,
     next_id: i64,
@@ -188,6 +200,16 @@ impl Peer {
     pub fn speak_modern(&mut self, revision: &str, capabilities: Value) {
         self.dialect = Dialect::Modern { revision: revision.into(), capabilities };
         self.opening.clear();
+    }
+
+    /// From now on it adds to its messages what `dialect` says: for whoever sends a handshake of their own.
+    pub fn speak(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+    }
+
+    /// Answers the server's next request of `method` with `outcome`, an object with `result` or `error`.
+    pub fn will_answer(&mut self, method: &str, outcome: Value) {
+        self.replies.add(method, outcome);
     }
 
     /// The legacy handshake: asks for `version` and, when the server agrees on one, says `notifications/initialized`.
@@ -323,7 +345,7 @@ impl Peer {
     }
 
     /// Sends these bytes with these headers. On stdio the body is written as one line, and method and headers say
-    /// nothing. What the server asks in the meantime is refused, but for `ping`.
+    /// nothing. What the server asks in the meantime is refused, but for `ping` and what [`Peer::will_answer`] laid ready.
     ///
     /// # Errors
     /// When the server cannot be reached or breaks off, or a header cannot be sent at all.

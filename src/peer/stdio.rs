@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::MAX_MESSAGE;
 use super::exchange::{End, Exchange, Raw, Wait, is_request};
-use super::http::reply_to;
+use super::replies::Replies;
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::framing::lines::Lines;
@@ -31,13 +31,14 @@ pub(super) struct Stdio {
     lines: mpsc::Receiver<Vec<u8>>,
     stderr: Arc<Mutex<Vec<u8>>>,
     patience: Duration,
+    replies: Replies,
     /// Messages that came while another was waited for.
     early: VecDeque<Value>,
     pub(super) strays: Vec<String>,
 }
 
 impl Stdio {
-    pub(super) fn spawn(command: &[OsString], patience: Duration) -> Result<Stdio> {
+    pub(super) fn spawn(command: &[OsString], patience: Duration, replies: Replies) -> Result<Stdio> {
         let (program, arguments) =
             command.split_first().ok_or_else(|| Error::invalid("There is no command to run."))?;
         let mut child = Command::new(program)
@@ -60,7 +61,7 @@ impl Stdio {
         let kept = Arc::<Mutex<Vec<u8>>>::default();
         tokio::spawn(keep(stderr, kept.clone()));
         let (early, strays) = (VecDeque::new(), Vec::new());
-        Ok(Stdio { child, stdin: Some(stdin), lines, stderr: kept, patience, early, strays })
+        Ok(Stdio { child, stdin: Some(stdin), lines, stderr: kept, patience, replies, early, strays })
     }
 
     /// Writes the line, and reads until what is waited for came.
@@ -117,7 +118,7 @@ impl Stdio {
             let line = tokio::time::timeout(left, self.lines.recv()).await.ok().flatten()?;
             let Some(message) = self.read_line(&line) else { continue };
             if is_request(&message) {
-                let reply = reply_to(&message).to_string();
+                let reply = self.replies.to(&message).to_string();
                 let _ = self.write(reply.as_bytes()).await;
             }
             return Some(message);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::protocol::transcript::compare::{Of, compare};
-use crate::protocol::transcript::turns::{Kind, Turn, brief, is_response, method_of, name_of};
+use crate::protocol::transcript::turns::{Kind, Turn, brief, method_of, name_of};
 
 /// How many requests of the recording an error names.
 const MAX_NAMED: usize = 30;
@@ -160,9 +160,4 @@ pub(super) fn continued(turns: &[Turn], at: usize) -> Option<usize> {
     };
     let same = |turn: &Turn| turn.method() == first.method() && name(turn) == name(first) && is_whole(turn);
     turns.iter().skip(at + 1).position(same).map(|place| at + 1 + place)
-}
-
-/// Whether the message is one that the server sends to be answered.
-pub(super) fn asks(message: &Value) -> bool {
-    message.get("id").is_some() && !is_response(message)
 }

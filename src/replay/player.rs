@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Value, json};
 
 use super::era::{Facts, asked_for, strip_meta};
-use super::find::{Finder, asks, continued, known_requests};
+use super::find::{Finder, continued, known_requests};
 use crate::protocol::revision::Revision;
 use crate::protocol::rpc::{INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND};
 use crate::protocol::transcript::turns::{
-    Kind, SUBSCRIPTION, Turn, brief, is_response, method_of, version_of,
+    Kind, SUBSCRIPTION, Turn, asks, brief, is_response, method_of, version_of,
 };
 use crate::protocol::transcript::{Transcript, Transport};
 
@@ -146,7 +146,7 @@ impl Player {
     pub fn listen(&mut self, to: Revision) -> Reply {
         let recorded = |turn: &Turn| turn.kind == Kind::Stream && !turn.turned_away();
         let found = self.finder.next_of(&self.turns, recorded);
-        let Some(turn) = found.or_else(|| self.finder.next_of(&self.turns, is_open_listen)) else {
+        let Some(turn) = found.or_else(|| self.finder.next_of(&self.turns, Turn::is_subscription)) else {
             return taken(405);
         };
         match self.turns.get(turn).and_then(Turn::status) {
@@ -199,7 +199,7 @@ impl Player {
         self.finder.play(place);
         let Some(turn) = self.turns.get(place) else { return taken(202) };
         match turn.kind {
-            Kind::Request if is_open_listen(turn) => self.open_standing(place, asked),
+            Kind::Request if turn.is_subscription() => self.open_standing(place, asked),
             Kind::Request => self.answer(place, asked),
             _ => taken(turn.status().unwrap_or(202)),
         }
@@ -363,14 +363,6 @@ impl Player {
         self.streams.insert(self.opened, Stream { steps, stays });
         Reply { status, form, stream: Some(self.opened) }
     }
-}
-
-/// A `subscriptions/listen` that was taken.
-fn is_open_listen(turn: &Turn) -> bool {
-    let refused = turn.response().is_some_and(|response| response.get("error").is_some());
-    turn.method() == Some("subscriptions/listen")
-        && !refused
-        && turn.status().is_none_or(|status| status == 200)
 }
 
 fn taken(status: u16) -> Reply {

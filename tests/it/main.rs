@@ -21,6 +21,7 @@ mod pages_log;
 mod processes;
 mod properties;
 mod record;
+mod recordings;
 mod replay;
 mod replay_oauth;
 mod schema;

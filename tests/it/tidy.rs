@@ -36,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("record", &["protocol", "client", "local"]),
     ("replay", &["protocol", "local"]),
     ("diff", &["protocol"]),
+    ("verify", &["protocol", "peer"]),
     ("peer", &["protocol", "client"]),
     ("conformance", &["protocol", "client", "peer", "record"]),
     ("fuzzing", EVERYTHING),

@@ -103,11 +103,25 @@ impl fmt::Display for Difference {
     }
 }
 
+/// What came of a comparison.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compared {
+    /// Where the two differ.
+    pub differences: Vec<Difference>,
+    /// Opaque texts that were recorded, and those that stand in their place now: a cursor, a placeholder.
+    pub opaque: Vec<(String, String)>,
+}
+
 /// Where `now` differs from `recorded`, but for what is at or below one of `ignored`; empty when they say the same.
 pub fn compare(recorded: &Value, now: &Value, of: Of, ignored: &[Pointer]) -> Vec<Difference> {
-    let mut found = Vec::new();
+    compare_all(recorded, now, of, ignored).differences
+}
+
+/// The same, and what the opaque texts became.
+pub fn compare_all(recorded: &Value, now: &Value, of: Of, ignored: &[Pointer]) -> Compared {
+    let mut found = Compared::default();
     Comparison { found: &mut found, of, inside: false }.value("", recorded, now);
-    found.retain(|difference| !ignored.iter().any(|pointer| pointer.covers(&difference.pointer)));
+    found.differences.retain(|difference| !ignored.iter().any(|pointer| pointer.covers(&difference.pointer)));
     found
 }
 
@@ -117,7 +131,7 @@ pub fn differences(expected: &Value, got: &Value, rows: Rows) -> Vec<String> {
 }
 
 struct Comparison<'f> {
-    found: &'f mut Vec<Difference>,
+    found: &'f mut Compared,
     of: Of,
     /// Within what the rows decide.
     inside: bool,
@@ -151,8 +165,14 @@ impl Comparison<'_> {
         }
     }
 
+    fn learn(&mut self, recorded: &Value, now: &Value) {
+        if let (Value::String(recorded), Value::String(now)) = (recorded, now) {
+            self.found.opaque.push((recorded.clone(), now.clone()));
+        }
+    }
+
     fn differ(&mut self, pointer: String, recorded: Option<&Value>, now: Option<&Value>) {
-        self.found.push(Difference { pointer, recorded: recorded.cloned(), now: now.cloned() });
+        self.found.differences.push(Difference { pointer, recorded: recorded.cloned(), now: now.cloned() });
     }
 
     fn value(&mut self, path: &str, recorded: &Value, now: &Value) {
@@ -203,6 +223,7 @@ impl Comparison<'_> {
     fn member(&mut self, path: &str, name: &str, recorded: &Value, now: &Value) {
         let same_type = std::mem::discriminant(recorded) == std::mem::discriminant(now);
         if self.of == Of::Client && self.is_passing(path, name) || (self.is_opaque(path, name) && same_type) {
+            self.learn(recorded, now);
             return;
         }
         let inside = self.inside || name == "structuredContent";
@@ -239,9 +260,11 @@ impl Comparison<'_> {
     }
 
     fn texts(&mut self, path: &str, recorded: &str, now: &str) {
-        let opaque =
-            (is_time(recorded) && is_time(now)) || (self.of == Of::Any && is_uuid(recorded) && is_uuid(now));
-        if self.by_shape() || recorded == now || opaque {
+        let opaque = self.of == Of::Any && is_uuid(recorded) && is_uuid(now);
+        if opaque || is_placeholder(recorded) {
+            self.learn(&recorded.into(), &now.into());
+        }
+        if self.by_shape() || recorded == now || opaque || (is_time(recorded) && is_time(now)) {
             return;
         }
         match (object(recorded), object(now)) {

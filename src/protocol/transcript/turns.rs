@@ -79,6 +79,11 @@ pub fn version_of(message: &Value) -> Option<&str> {
     message.get("params")?.get("_meta")?.get(VERSION)?.as_str()
 }
 
+/// Whether it is of the server and wants an answer.
+pub fn asks(message: &Value) -> bool {
+    message.get("id").is_some() && !is_response(message)
+}
+
 /// Whether it answers a request.
 pub fn is_response(message: &Value) -> bool {
     message.get("method").is_none() && (message.get("result").is_some() || message.get("error").is_some())
@@ -119,6 +124,13 @@ impl Turn {
     pub fn is_stream(&self) -> bool {
         let kind = self.answer.as_ref().and_then(|http| http.headers.get("content-type"));
         kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+    }
+
+    /// Whether it is a `subscriptions/listen` that was taken.
+    pub fn is_subscription(&self) -> bool {
+        let refused = self.response().is_some_and(|response| response.get("error").is_some());
+        let taken = !refused && self.status().is_none_or(|status| status == 200);
+        self.kind == Kind::Request && self.method() == Some("subscriptions/listen") && taken
     }
 
     /// In a few words, such as `tools/call list_tickets` or `GET`.

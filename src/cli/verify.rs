@@ -1,0 +1,87 @@
+//! `chaterimo verify`: whether a server still answers as it was recorded.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Context;
+use super::diff::headers;
+use super::replay::read;
+use crate::error::{Error, Kind, Result};
+use crate::peer::{Dialler, Options, Target};
+use crate::protocol::transcript::compare::{Difference, Pointer};
+use crate::verify::{Drift, Report, verify};
+
+/// `chaterimo verify FILE URL`, or `chaterimo verify FILE -- COMMAND…`
+#[derive(clap::Args)]
+pub struct Args {
+    /// The recording, made by `chaterimo record`
+    #[arg(value_name = "FILE")]
+    recording: PathBuf,
+    /// A header of each request, such as 'Authorization: Bearer …'; CHATERIMO_API_KEY does as well
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// Leave aside what is at or below this place of an answer, such as /result/structuredContent/items/*/score
+    #[arg(long = "ignore", value_name = "POINTER")]
+    ignored: Vec<String>,
+    /// The longest to wait for an answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+    /// Trust the certificate authorities in this PEM file as well
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The MCP server over HTTP, such as http://127.0.0.1:8080/mcp/
+    #[arg(required_unless_present = "command", conflicts_with = "command")]
+    url: Option<String>,
+    /// The command of an MCP server on stdio, and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Args {
+    pub(super) fn run(self, context: &mut Context) -> Result<()> {
+        let transcript = read(&self.recording)?;
+        let ignored: Vec<Pointer> =
+            self.ignored.iter().map(|pointer| Pointer::parse(pointer)).collect::<Result<_>>()?;
+        let target = self.url.clone().map_or_else(|| Target::Command(self.command.clone()), Target::Url);
+        let mut options = Options::new(target);
+        options.headers = headers(&self.headers)?;
+        options.ca_file.clone_from(&self.ca_file);
+        options.patience = Duration::from_secs(self.timeout);
+        options.max_requests = usize::MAX;
+        let dialler = Dialler::new(options)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let report = runtime.map_err(Error::internal)?.block_on(verify(&transcript, &dialler, &ignored))?;
+        match self.json {
+            true => context.out.line(serde_json::to_string(&report).map_err(Error::internal)?)?,
+            false => show(&report, context)?,
+        }
+        match report.drifted {
+            0 => Ok(()),
+            n => Err(Error::new(
+                Kind::Conflict,
+                format!("{n} of {} messages are not answered as recorded.", report.messages),
+            )),
+        }
+    }
+}
+
+fn show(report: &Report, context: &mut Context) -> Result<()> {
+    let mut line = 0;
+    for Drift { line: at, message, pointer, recorded, now } in &report.differences {
+        if *at != line {
+            context.out.line(format!("line {at}, {message}"))?;
+            line = *at;
+        }
+        let pointer = if pointer.is_empty() { "/".to_owned() } else { pointer.clone() };
+        let difference = Difference { pointer, recorded: recorded.clone(), now: now.clone() };
+        context.out.line(format!("  {difference}"))?;
+    }
+    match report.drifted {
+        0 => context.out.line(format!("{} messages are answered as recorded.", report.messages)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,316 @@
+//! One pass over the turns of a recording.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+use serde_json::{Value, json};
+
+use super::streams::Open;
+use super::{Drift, Report};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::peer::{Dialect, Dialler, End, Exchange, Peer, Raw};
+use crate::protocol::transcript::compare::{Difference, Of, Pointer, compare_all};
+use crate::protocol::transcript::turns::{Kind, Turn, asks, brief, is_response, method_of, version_of};
+use crate::protocol::transcript::{Http, Transcript};
+
+/// The recorded fields that are sent as they were.
+const FIELDS: [&str; 5] = ["accept", "content-type", "mcp-method", "mcp-name", "mcp-protocol-version"];
+const SESSION_ID: &str = "mcp-session-id";
+/// How long a process may take to end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+pub(super) struct Run<'a> {
+    pub(super) turns: &'a [Turn],
+    dialler: &'a Dialler,
+    pub(super) peer: Peer,
+    ignored: &'a [Pointer],
+    /// Sessions of the recording, and those of now in their place.
+    sessions: HashMap<String, HeaderValue>,
+    /// Opaque texts of the recording, and those of now.
+    learnt: HashMap<String, String>,
+    pub(super) open: Vec<Open>,
+    /// What a process said that no turn has waited for yet.
+    pub(super) unasked: VecDeque<Value>,
+    report: Report,
+    drifted: BTreeSet<usize>,
+}
+
+pub(super) async fn run(transcript: &Transcript, dialler: &Dialler, ignored: &[Pointer]) -> Result<Report> {
+    let turns = transcript.turns();
+    let mut run = Run {
+        turns: &turns,
+        dialler,
+        peer: dialler.dial()?,
+        ignored,
+        sessions: HashMap::new(),
+        learnt: HashMap::new(),
+        open: Vec::new(),
+        unasked: VecDeque::new(),
+        report: Report::default(),
+        drifted: BTreeSet::new(),
+    };
+    for (place, turn) in turns.iter().enumerate() {
+        if !turn.turned_away() {
+            run.turn(place, turn).await?;
+            run.hear(place).await?;
+        }
+    }
+    run.finish().await
+}
+
+impl Run<'_> {
+    async fn finish(mut self) -> Result<Report> {
+        if self.report.messages == 0 {
+            return Err(Error::invalid("The recording holds no message of a client that could be sent."));
+        }
+        self.left_over();
+        self.peer.close(FAREWELL).await;
+        self.report.drifted = self.drifted.len();
+        Ok(self.report)
+    }
+
+    async fn turn(&mut self, place: usize, turn: &Turn) -> Result<()> {
+        match (turn.kind, &turn.message) {
+            (Kind::Request, Some(message)) if turn.is_subscription() => {
+                let message = self.renewed(message);
+                self.speak_for(&message, turn);
+                self.report.messages += 1;
+                self.subscribe(place, Some(&message)).await
+            }
+            (Kind::Request | Kind::Notification, Some(message)) => self.say(turn, message).await,
+            (Kind::Stream, _) => self.subscribe(place, None).await,
+            (Kind::Delete, _) if !self.peer.is_stdio() => self.delete(turn).await,
+            // The client's answers go when the server asks; a sign-in is not said again.
+            _ => Ok(()),
+        }
+    }
+
+    async fn say(&mut self, turn: &Turn, message: &Value) -> Result<()> {
+        let opens = method_of(message) == Some("initialize");
+        if opens && self.peer.is_stdio() && *self.peer.dialect() != Dialect::Raw {
+            let last = std::mem::replace(&mut self.peer, self.dialler.dial()?);
+            last.close(FAREWELL).await;
+        }
+        let message = self.renewed(message);
+        self.speak_for(&message, turn);
+        self.lay_answers_ready(turn);
+        let mut raw = self.peer.post(&message);
+        if let Some(request) = &turn.request {
+            self.dress(&mut raw, request);
+        }
+        let exchange = match self.peer.raw(raw).await {
+            Ok(exchange) => exchange,
+            Err(error) if self.report.messages == 0 => return Err(unreachable(&error)),
+            Err(error) => return self.broke_off(turn, &error),
+        };
+        self.report.messages += 1;
+        self.let_in(&exchange)?;
+        if opens {
+            self.take_session(turn, &exchange);
+        }
+        self.compare(turn, &exchange);
+        Ok(())
+    }
+
+    async fn delete(&mut self, turn: &Turn) -> Result<()> {
+        let mut raw = Raw { method: "DELETE".into(), ..Raw::default() };
+        if let Some(request) = &turn.request {
+            self.dress(&mut raw, request);
+        }
+        let exchange = self.peer.raw(raw).await?;
+        self.report.messages += 1;
+        self.status(turn, &exchange);
+        self.peer.speak(Dialect::Raw);
+        Ok(())
+    }
+
+    /// Has the peer add the headers of this message's era: a modern one says all itself, others belong to the session.
+    fn speak_for(&mut self, message: &Value, turn: &Turn) {
+        if let Some(version) = version_of(message) {
+            let capabilities = json!({});
+            self.peer.speak(Dialect::Modern { revision: version.to_owned(), capabilities });
+        } else if matches!(self.peer.dialect(), Dialect::Modern { .. }) || turn.method() == Some("initialize")
+        {
+            self.peer.speak(Dialect::Raw);
+        }
+    }
+
+    /// The fields as they were recorded, but for the session.
+    fn dress(&self, raw: &mut Raw, request: &Http) {
+        for name in FIELDS {
+            match request.headers.get(name) {
+                Some(value) => raw.headers.set(name, value),
+                None => raw.headers.remove(name),
+            }
+        }
+        match request.headers.get(SESSION_ID) {
+            None => raw.headers.remove(SESSION_ID),
+            Some(recorded) => {
+                let now = self.sessions.get(recorded).map_or(recorded.as_bytes(), HeaderValue::as_bytes);
+                raw.headers.set_bytes(SESSION_ID, now);
+            }
+        }
+    }
+
+    /// What the recorded client answered when the server asked.
+    fn lay_answers_ready(&mut self, turn: &Turn) {
+        for question in turn.said.iter().map(|said| &said.message).filter(|message| asks(message)) {
+            let answers =
+                self.turns.iter().filter(|other| other.kind == Kind::Response && other.line > turn.line);
+            let answer = answers
+                .filter_map(|other| other.message.as_ref())
+                .find(|answer| answer["id"] == question["id"]);
+            let (Some(answer), Some(method)) = (answer, method_of(question)) else { continue };
+            let mut outcome = answer.clone();
+            if let Value::Object(members) = &mut outcome {
+                members.retain(|name, _| name == "result" || name == "error");
+            }
+            self.peer.will_answer(method, outcome);
+        }
+    }
+
+    /// # Errors
+    /// When the first message is refused for want of a credential, and so all would be; or gets no answer at all.
+    fn let_in(&self, exchange: &Exchange) -> Result<()> {
+        if self.report.messages == 1 && exchange.end == End::Broken && exchange.answer.is_none() {
+            let last = self.peer.stderr().trim_end().lines().last().map(|line| format!(" It said: {line}"));
+            let text = format!("The server ended before it answered.{}", last.unwrap_or_default());
+            return Err(Error::invalid(text));
+        }
+        match exchange.status {
+            Some(status @ (401 | 403)) if self.report.messages == 1 => Err(Error::invalid(format!(
+                "The server lets nobody in without its credential (HTTP {status}); give it with --header \
+                 'Authorization: Bearer …', or in CHATERIMO_API_KEY."
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_session(&mut self, turn: &Turn, exchange: &Exchange) {
+        let session = exchange.headers.get(SESSION_ID).cloned();
+        let recorded = turn.answer.as_ref().and_then(|answer| answer.headers.get(SESSION_ID));
+        if let (Some(recorded), Some(session)) = (recorded, &session) {
+            self.sessions.insert(recorded.clone(), session.clone());
+        }
+        let agreed = exchange.result().and_then(|result| result["protocolVersion"].as_str());
+        if let Some(revision) = agreed.map(str::to_owned) {
+            self.peer.speak(Dialect::Legacy { revision, session });
+        }
+    }
+
+    /// `message` with what the server has made anew in the place of what was recorded.
+    fn renewed(&self, message: &Value) -> Value {
+        match message {
+            Value::String(text) => self.learnt.get(text).unwrap_or(text).clone().into(),
+            Value::Array(items) => items.iter().map(|item| self.renewed(item)).collect(),
+            Value::Object(members) => Value::Object(
+                members.iter().map(|(name, value)| (name.clone(), self.renewed(value))).collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
+    fn compare(&mut self, turn: &Turn, exchange: &Exchange) {
+        self.status(turn, exchange);
+        self.compare_told(turn, exchange);
+        let recorded = turn.response().filter(|response| response.is_object());
+        match (recorded, &exchange.answer) {
+            (None, None) => {}
+            (Some(recorded), Some(now)) => self.compare_messages(turn, None, recorded, now),
+            (recorded, now) => self.differs(turn, None, "", recorded, now.as_ref()),
+        }
+    }
+
+    fn status(&mut self, turn: &Turn, exchange: &Exchange) {
+        if let (Some(recorded), Some(now)) = (turn.status(), exchange.status)
+            && recorded != now
+        {
+            self.differs(turn, None, "/http/status", Some(&recorded.into()), Some(&now.into()));
+        }
+    }
+
+    /// What the server told and asked on the way to its answer: by method, in order.
+    fn compare_told(&mut self, turn: &Turn, exchange: &Exchange) {
+        let mut told: VecDeque<Value> =
+            exchange.messages.iter().filter(|message| counts(message)).cloned().collect();
+        for said in turn.said.iter().map(|said| &said.message).filter(|message| counts(message)) {
+            let Some(method) = method_of(said) else { continue };
+            match told
+                .iter()
+                .position(|message| method_of(message) == Some(method))
+                .and_then(|at| told.remove(at))
+            {
+                Some(now) => self.compare_messages(turn, Some(said), said, &now),
+                None => self.differs(turn, Some(said), "", Some(said), None),
+            }
+        }
+        match self.peer.is_stdio() {
+            true => self.unasked.extend(told),
+            false => told.iter().for_each(|now| self.differs(turn, Some(now), "", None, Some(now))),
+        }
+    }
+
+    /// Notes where the two differ, and what opaque texts became.
+    pub(super) fn compare_messages(
+        &mut self,
+        turn: &Turn,
+        told: Option<&Value>,
+        recorded: &Value,
+        now: &Value,
+    ) {
+        let mut recorded = recorded.clone();
+        if asks(&recorded) {
+            recorded["id"] = now["id"].clone();
+        }
+        let found = compare_all(&recorded, now, Of::Any, self.ignored);
+        self.learnt.extend(found.opaque);
+        for Difference { pointer, recorded, now } in found.differences {
+            self.differs(turn, told, &pointer, recorded.as_ref(), now.as_ref());
+        }
+    }
+
+    pub(super) fn differs(
+        &mut self,
+        turn: &Turn,
+        told: Option<&Value>,
+        pointer: &str,
+        recorded: Option<&Value>,
+        now: Option<&Value>,
+    ) {
+        if self.ignored.iter().any(|ignored| ignored.covers(pointer)) {
+            return;
+        }
+        let about = told.map(|told| format!(" → {}", brief(told))).unwrap_or_default();
+        let message = if turn.line == 1 { "the pipe".to_owned() } else { turn.brief() };
+        self.drifted.insert(turn.line);
+        self.report.differences.push(Drift {
+            line: turn.line,
+            message: message + &about,
+            pointer: pointer.to_owned(),
+            recorded: recorded.cloned(),
+            now: now.cloned(),
+        });
+    }
+
+    /// The server was there, and is no more, or broke its answer off: that is a difference.
+    fn broke_off(&mut self, turn: &Turn, error: &Error) -> Result<()> {
+        self.report.messages += 1;
+        let recorded = turn.response().cloned();
+        self.differs(turn, None, "", recorded.as_ref(), Some(&error.public.clone().into()));
+        Ok(())
+    }
+}
+
+/// Whether it is told or asked. How often progress is told, and how far it is then, is the hour's.
+fn counts(message: &Value) -> bool {
+    !is_response(message) && method_of(message) != Some("notifications/progress")
+}
+
+/// That the server cannot be reached is a fault of what was given, not a difference.
+pub(super) fn unreachable(error: &Error) -> Error {
+    match error.kind {
+        ErrorKind::Unavailable => Error::invalid(&*error.public),
+        kind => Error::new(kind, &*error.public),
+    }
+}

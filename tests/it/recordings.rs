@@ -1,0 +1,220 @@
+//! `replay`, `verify` and `diff` on the recordings of real clients: each recording, replayed, is answered as recorded.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use chaterimo::peer::{Dialler, Options, Target};
+use chaterimo::protocol::transcript::compare::Pointer;
+use chaterimo::protocol::transcript::{From, Transcript, Transport};
+use chaterimo::replay::serve::Server;
+use chaterimo::verify::{Report, verify};
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_chaterimo");
+
+fn file(name: &str) -> PathBuf {
+    crate::replay::folder().join(name)
+}
+
+fn read(name: &str) -> Transcript {
+    Transcript::parse(&fs::read_to_string(file(name)).unwrap()).unwrap()
+}
+
+fn chaterimo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.env_clear().env("HOME", "/nonexistent").current_dir(file("")).args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = chaterimo(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// `asked` said to a replay of `served` over HTTP, both in this process; and what a strict replay has to say at the end.
+fn over_http(asked: &Transcript, served: &Transcript, strict: bool, ignored: &[&str]) -> (Report, usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), served, strict).await.unwrap();
+        let (url, stage) = (server.url().to_owned(), server.stage());
+        tokio::spawn(server.run(|_| {}));
+        let dialler = Dialler::new(Options::new(Target::Url(url))).unwrap();
+        let ignored: Vec<Pointer> = ignored.iter().map(|pointer| Pointer::parse(pointer).unwrap()).collect();
+        let report = verify(asked, &dialler, &ignored).await.unwrap();
+        let (faults, missing) = stage.outcome();
+        (report, faults + missing.len())
+    })
+}
+
+/// The names of all recordings below this folder, those of sign-ins too.
+fn all() -> Vec<String> {
+    let mut names = Vec::new();
+    for folder in ["", "oauth/"] {
+        for entry in fs::read_dir(file(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if Path::new(&name).extension().is_some_and(|end| end == "jsonl") {
+                names.push(format!("{folder}{name}"));
+            }
+        }
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn every_recording_is_replayed_to_itself_without_a_difference() {
+    let names = all();
+    assert!(names.len() >= 40, "{names:?}");
+    for name in names {
+        let transcript = read(&name);
+        for strict in [false, true] {
+            let (report, faults) = over_http(&transcript, &transcript, strict, &[]);
+            assert!(report.messages > 0, "{name}");
+            assert_eq!(report.differences, [], "{name}");
+            assert_eq!(faults, 0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_recording_serves_clients_of_the_other_era_and_the_other_transport() {
+    let check = |asked: &str, served: &str, ignored: &[&str]| {
+        let (report, _) = over_http(&read(asked), &read(served), false, ignored);
+        assert_eq!(report.differences, [], "{asked} asked, {served} answered");
+    };
+    // How long a list may be kept only the modern era says.
+    let fresh = ["/result/ttlMs", "/result/cacheScope"];
+    let (legacy, modern) =
+        ("stdio-full-legacy-rewrite-instructions.jsonl", "stdio-full-rewrite-instructions.jsonl");
+    check(legacy, modern, &[]);
+    check(modern, legacy, &fresh);
+    check(legacy, "http-full-rewrite-instructions.jsonl", &[]);
+    check("http-readonly-rank-chatbots.jsonl", "http-readonly-legacy-rank-chatbots.jsonl", &fresh);
+}
+
+#[test]
+fn a_server_that_drifted_is_told_with_the_place() {
+    let name = "http-full-rank-chatbots.jsonl";
+    let recorded = read(name);
+    let mut drifted = recorded.clone();
+    let line = drifted.lines.iter_mut().rfind(|line| line.from == From::Server).unwrap();
+    line.message.as_mut().unwrap()["result"]["structuredContent"]["period"] = "last year".into();
+    let (report, _) = over_http(&recorded, &drifted, false, &[]);
+    let places: Vec<_> = report.differences.iter().map(|drift| drift.pointer.as_str()).collect();
+    assert_eq!(places, ["/result/structuredContent/period"]);
+    assert_eq!((report.drifted, report.differences[0].line), (1, 8));
+    assert_eq!(report.differences[0].message, "tools/call get_analytics");
+    let (report, _) = over_http(&recorded, &drifted, false, &["/result/structuredContent"]);
+    assert_eq!(report.drifted, 0);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drifted.jsonl");
+    fs::write(&path, drifted.to_text()).unwrap();
+    let served = [PROGRAM, "replay", path.to_str().unwrap(), "--stdio"];
+    let verify = |more: &[&str]| run(&[&["verify", name], more, &["--"], &served[..]].concat());
+    let (code, out, err) = verify(&[]);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(
+        out.starts_with("line 8, tools/call get_analytics\n  /result/structuredContent/period: "),
+        "{out}"
+    );
+    assert!(err.contains("1 of 4 messages are not answered as recorded"), "{err}");
+    let (code, out, _) = verify(&["--json"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["differences"][0]["now"]), (1, &"last year".into()));
+    let (code, out, _) = verify(&["--ignore", "/result/structuredContent/period"]);
+    assert_eq!((code, out.as_str()), (0, "4 messages are answered as recorded.\n"));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_no_drift() {
+    let check = |arguments: &[&str], expected: &str| {
+        let (code, _, err) = run(&[&["verify", "http-full-connect.jsonl"], arguments].concat());
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(expected), "{err}");
+    };
+    check(&["http://127.0.0.1:1/mcp"], "cannot be reached");
+    check(&["--", "sh", "-c", "echo no licence >&2; exit 3"], "It said: no licence");
+    check(&["--", "/nonexistent/server"], "cannot be started");
+    check(&["--ignore", "result", "http://127.0.0.1:1/mcp"], "is no JSON pointer");
+    let (code, _, err) = run(&["verify", "store.json", "http://127.0.0.1:1/mcp"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("Is it a recording?"), "{err}");
+}
+
+#[test]
+fn a_strict_replay_exits_with_one_when_the_order_is_another() {
+    let name = "stdio-full-connect.jsonl";
+    let mut said: Vec<String> = read(name)
+        .lines
+        .iter()
+        .filter(|line| line.from == From::Client)
+        .map(|line| line.message.as_ref().unwrap().to_string())
+        .collect();
+    let replay = |said: &[String], flag: &str| {
+        let mut child = start(&["replay", name, "--stdio", flag]);
+        child.stdin.take().unwrap().write_all(format!("{}\n", said.join("\n")).as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap().lines().count();
+        (output.status.code().unwrap(), lines, String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(replay(&said, "--strict").0, 0);
+    said.swap(0, 1);
+    let (code, lines, err) = replay(&said, "--strict");
+    assert_eq!((code, lines), (1, 2), "{err}");
+    assert!(err.contains("line 2, server/discover, was to come next, and tools/list came."), "{err}");
+    assert_eq!(replay(&said, "--lenient").0, 0);
+    let (code, _, err) = replay(&said[1..], "--strict");
+    assert_eq!(code, 1);
+    assert!(err.contains("line 4, tools/list, never came."), "{err}");
+}
+
+fn start(arguments: &[&str]) -> Child {
+    let mut command = chaterimo(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_replay_over_http_says_where_it_is_and_ends_when_told() {
+    let name = "http-full-connect.jsonl";
+    for (flag, code) in [("--lenient", 0), ("--strict", 1)] {
+        let mut child = start(&["replay", name, flag]);
+        let mut url = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/mcp/\n"), "{url}");
+        if flag == "--lenient" {
+            let (code, out, err) = run(&["verify", name, url.trim()]);
+            assert_eq!(code, 0, "{out}{err}");
+            let (code, out, err) = run(&["diff", name, url.trim()]);
+            assert_eq!((code, out.as_str()), (0, "0 breaking, 0 additive, 0 cosmetic\n"), "{err}");
+        }
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+        // A strict one was never asked anything.
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{flag}");
+    }
+    let (code, _, err) = run(&["replay", name, "--listen", "0.0.0.0:0"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("is not on this machine alone"), "{err}");
+}
+
+#[test]
+fn what_broke_between_two_lists_of_tools_is_told() {
+    let (old, new) = ("http-full-connect.jsonl", "http-readonly-connect.jsonl");
+    let (code, out, err) = run(&["diff", old, new]);
+    assert_eq!(code, 1);
+    assert!(out.contains("breaking  tool retrain_chatbot: the tool is gone\n"), "{out}");
+    assert!(out.ends_with("7 breaking, 0 additive, 0 cosmetic\n"), "{out}");
+    assert!(err.contains("7 of 7 changes"), "{err}");
+    assert_eq!(run(&["diff", old, new, "--fail-on", "never"]).0, 0);
+    assert_eq!(run(&["diff", new, old]).0, 0, "tools that are new break nobody");
+    assert_eq!(run(&["diff", new, old, "--fail-on", "additive"]).0, 1);
+    let (code, out, _) = run(&["diff", new, old, "--json"]);
+    let found: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &found["additive"], found["changes"].as_array().unwrap().len()), (0, &7.into(), 7));
+    assert_eq!(run(&["diff", old, "nothing.json"]).0, 2);
+    assert_eq!(read(old).header.transport, Transport::Http);
+}
