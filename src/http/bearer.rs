@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Site;
@@ -115,8 +116,11 @@ impl Host for Bearer {
         }
     }
 
-    fn feed(&self, _filter: &Filter) -> Result<News, Refusal> {
-        Ok(News)
+    fn feed(&self, filter: &Filter) -> Result<News, Refusal> {
+        let site = Arc::clone(&self.site);
+        let changes = site.app.changes();
+        let feed = site.wait_for(|| app::Feed::new(&site.app, &self.grant, filter))?;
+        Ok(News { site, changes, feed })
     }
 
     fn place(&self, session: &str) -> Option<Place> {
@@ -191,15 +195,25 @@ impl Drop for Held {
 }
 
 /// What happens to what the credential may see.
-pub(super) struct News;
+pub(super) struct News {
+    site: Arc<Site>,
+    changes: watch::Receiver<u64>,
+    feed: app::Feed,
+}
 
 impl Feed for News {
     async fn changed(&mut self) {
-        std::future::pending::<()>().await;
+        if self.changes.changed().await.is_err() {
+            std::future::pending::<()>().await; // The app is gone: nothing will ever change again.
+        }
     }
 
-    fn news(&mut self, _filter: &Filter) -> Vec<Event> {
-        Vec::new()
+    fn news(&mut self, filter: &Filter) -> Vec<Event> {
+        let feed = &mut self.feed;
+        self.site.wait_for(|| feed.news(filter)).unwrap_or_else(|error| {
+            tracing::warn!(?error, "an open stream could not be told what changed");
+            Vec::new()
+        })
     }
 }
 
