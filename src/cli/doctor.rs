@@ -25,7 +25,7 @@ type Finding = Result<String>;
 
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
-        let Context { config, out, clock } = context;
+        let Context { config, out, clock, .. } = context;
         let folder = &config.data_dir;
         let checks: [(&str, Finding); 7] = [
             ("settings", settings(config)),

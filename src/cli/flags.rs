@@ -18,7 +18,7 @@ pub struct Everywhere {
         help_heading = "Settings"
     )]
     pub file: Option<PathBuf>,
-    /// When something fails, say the cause beneath it as well
+    /// When something fails, say the cause beneath it as well; of conformance, all that is sent
     #[arg(short, long, global = true)]
     pub verbose: bool,
     #[command(flatten)]

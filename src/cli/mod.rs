@@ -8,6 +8,7 @@
 mod backup;
 mod client;
 mod config;
+mod conformance;
 mod diff;
 mod doctor;
 mod flags;
@@ -48,6 +49,8 @@ pub struct Context {
     pub out: Output,
     /// What time it is.
     pub clock: Clock,
+    /// Say more, on stderr.
+    pub verbose: bool,
 }
 
 impl Context {
@@ -153,6 +156,8 @@ commands! {
     Verify(verify);
     /// Tell what changed between two lists of tools, and whether it breaks anything
     Diff(diff);
+    /// Check whether an MCP server, in any language, keeps to the specification
+    Conformance(conformance);
     /// Show the settings and check them
     Config(config);
 }
@@ -193,7 +198,8 @@ fn start(cli: Cli, flags: &crate::config::Flags) -> Result<()> {
     for variable in &config.unknown_variables {
         tracing::warn!(variable, "an environment variable looks like a setting but is none");
     }
-    cli.command.run(&mut Context { config, out: Output::default(), clock: Clock::System })
+    let verbose = cli.everywhere.verbose;
+    cli.command.run(&mut Context { config, out: Output::default(), clock: Clock::System, verbose })
 }
 
 #[cfg(test)]

@@ -10,16 +10,17 @@ use serde_json::{Map, Value, json};
 
 use super::check::Stop;
 use super::evidence::Shown;
-use super::expect::{self, skip, what_came};
+use super::expect::{self, skip};
 use super::wire::Wire;
 use crate::error::Result;
 use crate::peer::{Dialler, Exchange, Peer, Raw};
+use crate::protocol::framing::encode;
 use crate::protocol::revision::Revision;
 
 /// The most pages of a list that are asked for.
 const MAX_PAGES: usize = 20;
 /// The most exchanges that are kept as the evidence of one check.
-const MAX_NOTED: usize = 12;
+const MAX_NOTED: usize = 40;
 
 /// Calls that whoever runs the checks allows: tools by name and the arguments to call them with.
 pub type Calls = BTreeMap<String, Value>;
@@ -269,17 +270,45 @@ impl Bench {
         }
     }
 
-    /// Notes what else comes to the lane's conversation for a moment: for what must not come.
+    /// Calls `tool`, with `meta` as its `_meta`.
+    ///
+    /// # Errors
+    /// When the server cannot be talked to.
+    pub async fn call(&mut self, tool: &Value, arguments: Value, meta: Value) -> Result<Exchange> {
+        let raw = self.post_of_call(tool, arguments, meta);
+        self.raw(raw).await
+    }
+
+    /// The request of such a call, with a header for each argument whose schema has `x-mcp-header`.
+    pub fn post_of_call(&mut self, tool: &Value, arguments: Value, meta: Value) -> Raw {
+        let name = tool.get("name").cloned().unwrap_or_default();
+        let params = json!({"name": name, "arguments": arguments, "_meta": meta});
+        let message = self.peer.request("tools/call", params);
+        let mut raw = self.peer.post(&message);
+        if let (true, Some(schema)) = (self.revision.is_modern(), tool.get("inputSchema")) {
+            repeat_arguments(schema, &arguments, &mut raw);
+        }
+        raw
+    }
+
+    /// How long to wait for what should not come.
     pub fn moment(&self) -> Duration {
         Duration::from_millis(300)
     }
+}
 
-    /// Fails with what came, unless it was an answer of some kind.
-    ///
-    /// # Errors
-    /// `Stop::Fails`.
-    pub fn answered(&self, exchange: &Exchange) -> Result<(), Stop> {
-        expect::ensure(exchange.answer.is_some(), || what_came(exchange))
+/// Adds the `Mcp-Param-*` headers of `arguments` (MCP 2026-07-28, "Custom Headers from Tool Parameters").
+fn repeat_arguments(schema: &Value, arguments: &Value, raw: &mut Raw) {
+    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let Some(argument) = arguments.get(name) else { continue };
+        repeat_arguments(property, argument, raw);
+        let Some(header) = property.get("x-mcp-header").and_then(Value::as_str) else { continue };
+        let text = match argument {
+            Value::String(text) => text.clone(),
+            Value::Bool(_) | Value::Number(_) => argument.to_string(),
+            _ => continue,
+        };
+        raw.headers.set(&format!("mcp-param-{header}"), &encode(&text));
     }
 }
 

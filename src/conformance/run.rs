@@ -11,7 +11,7 @@ use super::expect::what_came;
 use super::{checks, page};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
-use crate::peer::{Dialect, Dialler, Options, Target};
+use crate::peer::{Dialect, Dialler, Exchange, Options, Target};
 use crate::protocol::revision::Revision;
 
 /// A check may take this many times the patience for one answer.
@@ -58,6 +58,11 @@ impl Outcome {
         }
     }
 
+    /// Whether there is nothing to mend.
+    pub fn is_well(&self) -> bool {
+        matches!(self, Outcome::Passed | Outcome::NotExercised(_))
+    }
+
     /// What there is to say about it.
     pub fn text(&self) -> &str {
         match self {
@@ -77,11 +82,18 @@ pub struct Finding {
     pub outcome: Outcome,
     /// What was said, if it failed or warned.
     pub evidence: Vec<Evidence>,
+    /// What was sent and what came of it, a line each.
+    pub said: Vec<String>,
     /// How long it took, in milliseconds.
     pub took_ms: u128,
 }
 
 impl Finding {
+    /// A finding of which there is nothing more to say.
+    pub fn new(check: &'static Check, revision: Revision, outcome: Outcome) -> Finding {
+        Finding { check, revision, outcome, evidence: Vec::new(), said: Vec::new(), took_ms: 0 }
+    }
+
     /// The URL of the sentence.
     pub fn url(&self) -> String {
         page(self.check.source, self.revision)
@@ -266,12 +278,21 @@ async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) 
         Err(Stop::Fails(text)) => broken(scribe.hide(&text)),
         Err(Stop::Breaks(error)) => broken(scribe.hide(&error.public)),
     };
-    let skip = bench.noted.len().saturating_sub(SHOWN);
-    let evidence = match outcome {
-        Outcome::Failed(_) | Outcome::Warned(_) => {
-            bench.noted.iter().skip(skip).map(|shown| scribe.write(shown)).collect()
-        }
-        _ => Vec::new(),
-    };
-    Finding { check, revision, outcome, evidence, took_ms: clock::since(start).as_millis() }
+    let mut finding = Finding::new(check, revision, outcome);
+    finding.said = bench.noted.iter().map(|shown| scribe.hide(&said(&shown.exchange))).collect();
+    if !finding.outcome.is_well() {
+        let skip = bench.noted.len().saturating_sub(SHOWN);
+        finding.evidence = bench.noted.iter().skip(skip).map(|shown| scribe.write(shown)).collect();
+    }
+    finding.took_ms = clock::since(start).as_millis();
+    finding
+}
+
+/// An exchange in a line.
+fn said(exchange: &Exchange) -> String {
+    let sent = &exchange.sent;
+    let body = serde_json::from_slice::<Value>(&sent.body).unwrap_or_default();
+    let method = body.get("method").and_then(Value::as_str).map(str::to_owned);
+    let what = method.unwrap_or_else(|| format!("{} bytes", sent.body.len()));
+    format!("{} {what}: {}", sent.method, what_came(exchange)).trim().to_owned()
 }

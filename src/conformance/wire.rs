@@ -1,76 +1,190 @@
-//! Every message that comes is held against the official schema of its revision.
+//! What holds of every message: each one that comes is looked at as it comes, and the rows of `checks/wire` tell what
+//! was seen.
 
 use std::collections::BTreeMap;
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
+use super::expect::short;
 use super::schema;
-use crate::peer::{Exchange, is_answer};
+use crate::peer::{End, Exchange, is_answer, is_request};
+use crate::protocol::framing::sse::Parser;
 use crate::protocol::revision::Revision;
 
-/// Messages that break the schema, of which an exchange is kept.
-const MAX_BROKEN: usize = 20;
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Concern {
+    /// Messages that break the revision's schema.
+    Schema,
+    /// Requests of the server to a client that can do nothing.
+    Asks,
+    /// Error codes that the revision does not allow.
+    Code,
+    /// Errors whose id is null.
+    NullId,
+    /// Results without the server's name.
+    ServerInfo,
+    /// Results without their type.
+    ResultType,
+    /// Log messages nobody asked for.
+    Log,
+    /// Results that ask a client for what it cannot do.
+    Input,
+    /// Events that hold no message.
+    Events,
+    /// Streams left open after the answer.
+    LeftOpen,
+    /// Streams that proxies may hold back.
+    Buffering,
+    /// Answers that are neither JSON nor a stream.
+    MediaType,
+}
+
+/// Something that is not as it should be.
+pub(super) struct Issue {
+    concern: Concern,
+    text: String,
+    exchange: Exchange,
+}
 
 /// What a lane's messages are held against, and which did not fit.
 pub(super) struct Wire {
     revision: Revision,
     /// By the name of their definition; compiled when first needed.
     validators: BTreeMap<String, Option<Validator>>,
-    /// What was wrong, each once, and where.
-    pub(super) broken: Vec<(String, Exchange)>,
-    /// How many messages were looked at.
-    pub(super) seen: usize,
+    issues: Vec<Issue>,
+    /// How often each concern had something to look at.
+    seen: BTreeMap<Concern, usize>,
 }
 
 impl Wire {
     pub(super) fn new(revision: Revision) -> Wire {
-        Wire { revision, validators: BTreeMap::new(), broken: Vec::new(), seen: 0 }
+        Wire { revision, validators: BTreeMap::new(), issues: Vec::new(), seen: BTreeMap::new() }
+    }
+
+    /// What was found of a concern, first things first: each text once, with the exchange it came in. `None` when there
+    /// was nothing to look at.
+    pub(super) fn found(&self, concern: Concern) -> Option<Vec<(&str, &Exchange)>> {
+        let of = |issue: &&Issue| issue.concern == concern;
+        let all = self.issues.iter().filter(of).map(|issue| (&*issue.text, &issue.exchange));
+        self.seen.contains_key(&concern).then(|| all.collect())
     }
 
     /// Looks at all messages of `exchange`.
     pub(super) fn look(&mut self, exchange: &Exchange) {
-        let method = serde_json::from_slice::<Value>(&exchange.sent.body)
-            .ok()
-            .and_then(|sent| Some(sent.get("method")?.as_str()?.to_owned()));
+        let sent = serde_json::from_slice::<Value>(&exchange.sent.body).unwrap_or_default();
+        if exchange.status.is_some() {
+            self.look_at_http(exchange, &sent);
+        }
         for message in &exchange.messages {
-            self.seen += 1;
-            if let Some(wrong) =
-                self.wrong(message, method.as_deref(), exchange.answer.as_ref() == Some(message))
-                && self.broken.len() < MAX_BROKEN
-                && self.broken.iter().all(|(known, _)| *known != wrong)
-            {
-                self.broken.push((wrong, exchange.clone()));
-            }
+            let answers = exchange.answer.as_ref() == Some(message);
+            self.look_at(message, &sent, answers, exchange);
         }
     }
 
-    /// What is wrong with `message`, which came after a request of `method`.
-    fn wrong(&mut self, message: &Value, method: Option<&str>, answers: bool) -> Option<String> {
-        let (definition, part, what) = if !is_answer(message) {
-            let method = message.get("method")?.as_str()?;
+    /// Notes that there was something to look at, and `text` if it was wrong.
+    fn judge(&mut self, concern: Concern, exchange: &Exchange, wrong: Option<String>) {
+        *self.seen.entry(concern).or_default() += 1;
+        if let Some(text) = wrong
+            && self.issues.iter().all(|issue| issue.concern != concern || issue.text != text)
+        {
+            self.issues.push(Issue { concern, text, exchange: exchange.clone() });
+        }
+    }
+
+    fn look_at_http(&mut self, exchange: &Exchange, sent: &Value) {
+        let media = exchange.media_type();
+        if is_request(sent) && exchange.status == Some(200) {
+            let known = ["application/json", "text/event-stream"].contains(&&*media);
+            self.judge(Concern::MediaType, exchange, (!known).then(|| format!("a result came as {media:?}")));
+        }
+        if media != "text/event-stream" {
+            return;
+        }
+        let wrong = exchange.header("x-accel-buffering") != Some("no");
+        self.judge(
+            Concern::Buffering,
+            exchange,
+            wrong.then(|| "a stream came without X-Accel-Buffering: no".to_owned()),
+        );
+        if exchange.answer.is_some() {
+            let open = exchange.end == End::LeftOpen;
+            self.judge(
+                Concern::LeftOpen,
+                exchange,
+                open.then(|| "a stream went on after its answer".to_owned()),
+            );
+        }
+        let events = Parser::new(crate::peer::MAX_MESSAGE).feed(&exchange.body);
+        for event in events.into_iter().flatten() {
+            let is_message = |value: &Value| value.get("jsonrpc").is_some() || value.is_array();
+            let holds = serde_json::from_str::<Value>(&event.data).is_ok_and(|value| is_message(&value));
+            let wrong = !event.data.is_empty() && !holds;
+            let text = || format!("an event holds {:?}", short(&event.data));
+            self.judge(Concern::Events, exchange, wrong.then(text));
+        }
+    }
+
+    fn look_at(&mut self, message: &Value, sent: &Value, answers: bool, exchange: &Exchange) {
+        let method = message.get("method").and_then(Value::as_str).unwrap_or_default();
+        let asked = sent.get("method").and_then(Value::as_str).filter(|_| answers);
+        let wrong = self.breach(message, asked);
+        self.judge(Concern::Schema, exchange, wrong);
+        let asks = is_request(message) && (self.revision.is_modern() || method != "ping");
+        self.judge(Concern::Asks, exchange, asks.then(|| format!("the server asked {method}")));
+        if method == "notifications/message" {
+            let wanted = sent.pointer("/params/_meta/io.modelcontextprotocol~1logLevel").is_some();
+            let wrong = self.revision.is_modern() && !wanted;
+            let text = || "notifications/message came, and the request had no logLevel".to_owned();
+            self.judge(Concern::Log, exchange, wrong.then(text));
+        }
+        if let Some(error) = message.get("error") {
+            let code = error.get("code").and_then(Value::as_i64);
+            self.judge(Concern::Code, exchange, code.and_then(|code| forbidden(code, self.revision)));
+            let null = message.get("id") == Some(&Value::Null);
+            self.judge(Concern::NullId, exchange, null.then(|| "an error has the id null".to_owned()));
+        }
+        if let (Some(result), true) = (message.get("result"), is_answer(message)) {
+            self.look_at_result(result, asked.unwrap_or("a request"), exchange);
+        }
+    }
+
+    fn look_at_result(&mut self, result: &Value, asked: &str, exchange: &Exchange) {
+        let untyped = result.get("resultType").and_then(Value::as_str).is_none();
+        let text = || format!("the result of {asked} has no resultType");
+        self.judge(Concern::ResultType, exchange, untyped.then(text));
+        let nameless = result.pointer("/_meta/io.modelcontextprotocol~1serverInfo").is_none();
+        let text = || format!("the result of {asked} does not name the server");
+        self.judge(Concern::ServerInfo, exchange, nameless.then(text));
+        let asks = result.get("inputRequests").and_then(Value::as_object).is_some_and(|all| !all.is_empty());
+        let text = || format!("{asked} wants input of a client that declared no capability");
+        self.judge(Concern::Input, exchange, asks.then(text));
+    }
+
+    /// How `message`, which answers the method `asked`, breaks the schema.
+    fn breach(&mut self, message: &Value, asked: Option<&str>) -> Option<String> {
+        if message.get("jsonrpc") != Some(&json!("2.0")) {
+            return Some("a message without \"jsonrpc\": \"2.0\"".to_owned());
+        }
+        if let Some(method) = message.get("method").and_then(Value::as_str) {
             let definition = schema::notification(self.revision, method)?;
-            (definition, message, format!("{method} ({definition})"))
-        } else if let Some(result) = message.get("result") {
-            if message.get("jsonrpc") != Some(&json!("2.0")) {
-                return Some("an answer without \"jsonrpc\": \"2.0\"".to_owned());
-            }
-            let method = method.filter(|_| answers)?;
-            let definition = result_of(method, result, self.revision)?;
-            (definition, result, format!("the result of {method} ({definition})"))
-        } else {
-            let mut plain = message.clone();
-            // JSON-RPC itself writes null where an id could not be read; that has a check of its own.
-            if let Value::Object(members) = &mut plain
-                && members.get("id").is_none_or(Value::is_null)
-            {
-                members.insert("id".into(), json!(0));
-            }
-            let name =
-                if self.revision >= Revision::V2025_11_25 { "JSONRPCErrorResponse" } else { "JSONRPCError" };
-            return self.broken_by(name, &plain, "the error");
-        };
-        self.broken_by(definition, part, &what)
+            return self.broken_by(definition, message, method);
+        }
+        if let Some(result) = message.get("result") {
+            let method = asked?;
+            let definition = result_of(method, result, self.revision);
+            return self.broken_by(definition, result, &format!("the result of {method}"));
+        }
+        let mut plain = message.clone();
+        // JSON-RPC itself writes null where an id could not be read; that is a concern of its own.
+        if let Value::Object(members) = &mut plain
+            && members.get("id").is_none_or(Value::is_null)
+        {
+            members.insert("id".into(), json!(0));
+        }
+        let newer = self.revision >= Revision::V2025_11_25;
+        self.broken_by(if newer { "JSONRPCErrorResponse" } else { "JSONRPCError" }, &plain, "an error")
     }
 
     fn broken_by(&mut self, definition: &str, part: &Value, what: &str) -> Option<String> {
@@ -83,21 +197,17 @@ impl Wire {
         let error = validator.iter_errors(part).next()?;
         let path = error.instance_path().to_string();
         let place = if path.is_empty() { "at its top".to_owned() } else { format!("at {path}") };
-        Some(format!("{what} breaks the schema {place}: {}", super::expect::short(&error.to_string())))
+        Some(format!("{what} breaks {definition} {place}: {}", short(&error.to_string())))
     }
 }
 
 /// The definition of what answers `method`.
-fn result_of(method: &str, result: &Value, revision: Revision) -> Option<&'static str> {
-    if revision.is_modern() && result.get("resultType") == Some(&json!("input_required")) {
-        return Some("InputRequiredResult");
-    }
-    // Results of other types are an extension's.
+fn result_of(method: &str, result: &Value, revision: Revision) -> &'static str {
     let kind = result.get("resultType").and_then(Value::as_str).unwrap_or("complete");
-    if revision.is_modern() && kind != "complete" {
-        return Some("Result");
-    }
-    Some(match method {
+    match method {
+        _ if revision.is_modern() && kind == "input_required" => "InputRequiredResult",
+        // Results of other types are an extension's.
+        _ if revision.is_modern() && kind != "complete" => "Result",
         "initialize" => "InitializeResult",
         "server/discover" => "DiscoverResult",
         "tools/list" => "ListToolsResult",
@@ -110,5 +220,67 @@ fn result_of(method: &str, result: &Value, revision: Revision) -> Option<&'stati
         "completion/complete" => "CompleteResult",
         "subscriptions/listen" => "SubscriptionsListenResult",
         _ => "Result",
-    })
+    }
+}
+
+/// Why a server of this revision must not send this code.
+fn forbidden(code: i64, revision: Revision) -> Option<String> {
+    if !revision.is_modern() {
+        return None;
+    }
+    match code {
+        -32002 | -32042 => Some(format!("the error {code} belongs to earlier revisions")),
+        -32020..=-32020 | -32021 | -32022 => None,
+        -32099..=-32020 => Some(format!("the error {code} is reserved, and means nothing yet")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::Raw;
+
+    #[test]
+    fn sees_what_is_wrong_with_a_message() {
+        let check = |revision: Revision, sent: Value, came: Value, expected: &[Concern]| {
+            let mut exchange = Exchange {
+                sent: Raw { body: sent.to_string().into(), ..Raw::default() },
+                ..Exchange::default()
+            };
+            exchange.answer = is_answer(&came).then(|| came.clone());
+            exchange.messages = vec![came.clone()];
+            let mut wire = Wire::new(revision);
+            wire.look(&exchange);
+            let found: Vec<_> = wire.issues.iter().map(|issue| issue.concern).collect();
+            assert_eq!(found, expected, "{came}");
+        };
+        let (modern, legacy) = (Revision::V2026_07_28, Revision::V2025_11_25);
+        let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+        let error = |id: Value, code: i64| json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": ""}});
+        let named = json!({"io.modelcontextprotocol/serverInfo": {"name": "a", "version": "1"}});
+        check(
+            legacy,
+            list.clone(),
+            json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": []}}),
+            &[Concern::ResultType, Concern::ServerInfo],
+        );
+        let whole = json!({"tools": [], "resultType": "complete", "ttlMs": 0, "cacheScope": "private", "_meta": named});
+        check(modern, list.clone(), json!({"jsonrpc": "2.0", "id": 1, "result": whole}), &[]);
+        check(modern, list.clone(), error(json!(1), -32002), &[Concern::Code]);
+        check(modern, list.clone(), error(json!(1), -32033), &[Concern::Code]);
+        check(modern, list.clone(), error(json!(1), -32020), &[]);
+        check(legacy, list.clone(), error(Value::Null, -32002), &[Concern::NullId]);
+        check(
+            legacy,
+            list.clone(),
+            json!({"id": 1, "error": {"code": 1, "message": ""}}),
+            &[Concern::Schema],
+        );
+        let asked = json!({"jsonrpc": "2.0", "id": 9, "method": "roots/list"});
+        check(legacy, list.clone(), asked, &[Concern::Asks]);
+        let log = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": 1}});
+        check(modern, list.clone(), log.clone(), &[Concern::Log]);
+        check(legacy, list, log, &[]);
+    }
 }

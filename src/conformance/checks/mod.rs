@@ -1,13 +1,42 @@
 //! The table of checks: a file a family, a row a check.
 
+mod caching;
+mod completion;
+mod headers;
+mod http;
 mod identity;
+mod lifecycle;
+mod prompts;
+mod resources;
+mod rpc;
+mod session;
+mod stdio;
+mod subscriptions;
 mod tools;
+mod wire;
 
 use super::Check;
 
 /// All checks, in the order they run.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    [tools::CHECKS, identity::CHECKS].into_iter().flatten()
+    let families = [
+        lifecycle::CHECKS,
+        rpc::CHECKS,
+        tools::CHECKS,
+        resources::CHECKS,
+        prompts::CHECKS,
+        completion::CHECKS,
+        caching::CHECKS,
+        headers::CHECKS,
+        http::CHECKS,
+        session::CHECKS,
+        stdio::CHECKS,
+        subscriptions::CHECKS,
+        identity::CHECKS,
+        // Last, for they tell what the others saw.
+        wire::CHECKS,
+    ];
+    families.into_iter().flatten()
 }
 
 #[cfg(test)]

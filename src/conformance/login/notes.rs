@@ -80,7 +80,7 @@ impl Notes {
                 (Some(Verdict::NotExercised(why)), _) => Outcome::NotExercised(why.clone()),
                 (None, _) => Outcome::NotExercised("what comes before it did not succeed".to_owned()),
             };
-            Finding { check, revision, outcome, evidence: Vec::new(), took_ms: 0 }
+            Finding::new(check, revision, outcome)
         };
         CHECKS.iter().map(finding).collect()
     }

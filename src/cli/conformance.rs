@@ -1,0 +1,191 @@
+//! `chaterimo conformance`: whether an MCP server keeps to the specification.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use hyper::header::{HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::Context;
+use crate::conformance::expected::Expected;
+use crate::conformance::report::{Form, Judged};
+use crate::conformance::{self, Calls, Finding, Level, Plan, checks, page};
+use crate::error::{Error, Kind, Result};
+use crate::peer::{Options, Target};
+use crate::protocol::revision::Revision;
+
+/// `chaterimo conformance URL`, or `chaterimo conformance -- COMMAND…`
+#[derive(clap::Args)]
+pub struct Args {
+    /// The eras to test
+    #[arg(long, value_name = "ERA", default_value = "both")]
+    era: Era,
+    /// A revision to test, instead of the newest of each era; give it once for each
+    #[arg(long = "revision", value_name = "REVISION", value_parser = revision)]
+    revisions: Vec<Revision>,
+    /// A field of every HTTP request, such as 'Authorization: Bearer …'; give it once for each
+    #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Run this check alone, or those whose ids begin like it, such as tools or tools.list; give it once for each
+    #[arg(long, value_name = "ID")]
+    only: Vec<String>,
+    /// Call this tool, with these arguments, though it does not say that it only reads; give it once for each
+    #[arg(long = "call", value_name = "NAME='{…}'", value_parser = call)]
+    calls: Vec<(String, Value)>,
+    /// A file of failures that are known, in the form of the official suite; one that fails no more is a failure too
+    #[arg(long, value_name = "FILE")]
+    expected_failures: Option<PathBuf>,
+    /// The form of the report
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    output: Form,
+    /// Write the report to this file, and the text to the screen all the same
+    #[arg(long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
+    /// List the checks, and test nothing
+    #[arg(long)]
+    list: bool,
+    /// The longest to wait for an answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: u64,
+    /// Trust the certificate authorities in this PEM file as well
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The MCP server to test over HTTP, such as https://mcp.example.com/mcp
+    #[arg(required_unless_present_any = ["command", "list"], conflicts_with = "command")]
+    url: Option<String>,
+    /// The command of an MCP server on stdio, and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Era {
+    Modern,
+    Legacy,
+    Both,
+}
+
+impl Args {
+    pub(super) fn run(self, context: &mut Context) -> Result<()> {
+        if self.list {
+            return list(context);
+        }
+        let expected = self.expected()?;
+        let (form, file) = (self.output, self.output_file.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(Error::internal)?;
+        let verbose = context.verbose;
+        let watch = |finding: &Finding| {
+            if verbose {
+                tell(context, finding);
+            }
+        };
+        let report = runtime.block_on(conformance::run(self.plan(), watch)).map_err(could_not_run)?;
+        let judged = Judged { report: &report, expected: &expected };
+        match file {
+            None => context.out.line(judged.write(form).trim_end())?,
+            Some(file) => {
+                std::fs::write(&file, judged.write(form)).map_err(|e| {
+                    Error::invalid(format!("{} cannot be written: {e}.", file.display())).because(e)
+                })?;
+                context.out.line(judged.write(Form::Text).trim_end())?;
+            }
+        }
+        match (judged.failures(), judged.stale().len()) {
+            (0, 0) => Ok(()),
+            (1, 0) => Err(Error::new(Kind::Conflict, "1 check failed.")),
+            (failed, 0) => Err(Error::new(Kind::Conflict, format!("{failed} checks failed."))),
+            (failed, stale) => {
+                let text = format!("{failed} checks failed, and {stale} expected to fail did not.");
+                Err(Error::new(Kind::Conflict, text))
+            }
+        }
+    }
+
+    fn expected(&self) -> Result<Expected> {
+        let Some(file) = &self.expected_failures else { return Ok(Expected::default()) };
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| Error::invalid(format!("{} cannot be read: {e}.", file.display())).because(e))?;
+        Expected::parse(&text)
+    }
+
+    fn plan(self) -> Plan {
+        let revisions = match (self.era, self.revisions.is_empty()) {
+            (_, false) => self.revisions,
+            (Era::Both, _) => vec![Revision::MODERN, Revision::LAST_LEGACY],
+            (Era::Modern, _) => vec![Revision::MODERN],
+            (Era::Legacy, _) => vec![Revision::LAST_LEGACY],
+        };
+        let target = match self.url {
+            Some(url) => Target::Url(url),
+            None => Target::Command(self.command),
+        };
+        let options = Options {
+            headers: self.headers,
+            ca_file: self.ca_file,
+            patience: Duration::from_secs(self.timeout),
+            ..Options::new(target)
+        };
+        Plan {
+            options,
+            other: None,
+            revisions,
+            only: self.only,
+            calls: self.calls.into_iter().collect::<Calls>(),
+        }
+    }
+}
+
+/// Whatever kept the checks from running is told apart from a check that failed.
+fn could_not_run(error: Error) -> Error {
+    Error { kind: Kind::Invalid, ..error }
+}
+
+fn tell(context: &Context, finding: &Finding) {
+    let (check, outcome) = (finding.check, &finding.outcome);
+    context.out.note(format!("{} {} {} {}", finding.revision, check.id, outcome.word(), outcome.text()));
+    finding.said.iter().for_each(|line| context.out.note(format!("    {line}")));
+}
+
+fn list(context: &mut Context) -> Result<()> {
+    let rows = checks::all().map(|check| {
+        let level = match check.level {
+            Level::Must => "MUST",
+            Level::Should => "SHOULD",
+        };
+        let newest = check.applies.until.min(match check.applies.era {
+            conformance::Era::Legacy => Revision::LAST_LEGACY,
+            _ => Revision::MODERN,
+        });
+        let cells = [check.id, level, check.title, &page(check.source, newest), &check.scenarios.join(" ")];
+        cells.map(str::to_owned).to_vec()
+    });
+    context
+        .out
+        .table(&["CHECK", "LEVEL", "ABOUT", "SPECIFICATION", "OFFICIAL SCENARIOS"], &rows.collect::<Vec<_>>())
+}
+
+fn revision(text: &str) -> Result<Revision, String> {
+    let all = || crate::protocol::revision::SUPPORTED.map(Revision::as_str).join(", ");
+    Revision::parse(text).ok_or_else(|| format!("there are {}", all()))
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("wanted is 'Name: value'")?;
+    let name = name.trim().parse::<HeaderName>().map_err(|_| "the name cannot be one of a header field")?;
+    let mut value =
+        value.trim().parse::<HeaderValue>().map_err(|_| "the value cannot be one of a header field")?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+fn call(text: &str) -> Result<(String, Value), String> {
+    let (name, arguments) = text.split_once('=').ok_or("wanted is NAME='{…}'")?;
+    match serde_json::from_str::<Value>(arguments) {
+        Ok(arguments) if arguments.is_object() => Ok((name.to_owned(), arguments)),
+        Ok(_) => Err("the arguments must be a JSON object".to_owned()),
+        Err(e) => Err(format!("the arguments are no JSON: {e}")),
+    }
+}

@@ -1,0 +1,146 @@
+//! JSON-RPC itself: what is no message, ids, notifications, batches.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::lifecycle::harmless;
+use crate::conformance::expect::{self, ensure};
+use crate::conformance::{Bench, Lifespan, Stop, Verdict, differs, same};
+use crate::peer::{End, Exchange, Wait, is_answer};
+use crate::protocol::revision::Revision;
+
+const ANY: Lifespan = Lifespan::BOTH;
+const JSON_RPC: &str = "https://www.jsonrpc.org/specification#error_object";
+
+crate::conformance_checks! {
+    "rpc.ids", "Answers have the id of their request", ANY, Must, same("basic#responses"), [], ids,
+    "An answer carries the id of its request, of the same type: integers, zero among them, and texts.";
+    "rpc.unknown-method", "An unknown method is refused", ANY, Must, same(JSON_RPC), ["server-stateless"], unknown,
+    "A method that the server does not have gets -32601.";
+    "rpc.unknown-method-status", "An unknown method has status 404", Lifespan::MODERN.http(), Must,
+    same("basic/transports/streamable-http#protocol-version-header"), ["server-stateless"], unknown_status,
+    "A method that the server does not have gets HTTP 404 together with -32601.";
+    "rpc.parse-error", "What is not JSON is refused", ANY, Should, same(JSON_RPC), [], parse_error,
+    "Bytes that are not JSON get -32700.";
+    "rpc.parse-error-status", "What is not JSON has an error status", ANY.http(), Must,
+    differs("basic/transports#sending-messages-to-the-server", "basic/transports/streamable-http#sending-messages"),
+    [], parse_status,
+    "What the server cannot accept gets an HTTP error status.";
+    "rpc.invalid-request", "What is no message is refused", ANY, Should, same(JSON_RPC), [], invalid_request,
+    "JSON that is no message gets -32600.";
+    "rpc.other-version", "Only JSON-RPC 2.0 is spoken", ANY, Should, same("basic#messages"), [], other_version,
+    "Messages follow JSON-RPC 2.0; one that says another version is refused.";
+    "rpc.notification", "A notification gets no answer", ANY, Must, same("basic#notifications"), [], notification,
+    "A notification is never answered with a message.";
+    "rpc.batch", "A batch is answered", Lifespan::LEGACY.since(Revision::V2025_03_26).until(Revision::V2025_03_26),
+    Must, same("basic#batching"), [], batch,
+    "Several messages in one array are taken, and their answers come as an array or on a stream.";
+    "rpc.no-batch", "A batch is refused", ANY.since(Revision::V2025_06_18), Should,
+    differs("basic/transports#sending-messages-to-the-server", "basic/transports/streamable-http#sending-messages"),
+    [], no_batch,
+    "What is sent is a single message; there are no batches in this revision.";
+}
+
+async fn ids(bench: &mut Bench) -> Verdict {
+    for id in [json!(0), json!(1_234_567_890_i64), json!("a-1"), json!("7"), json!("ü 😀")] {
+        let mut message = bench.peer.request(harmless(bench), Value::Null);
+        message["id"] = id.clone();
+        let asked = bench.raw(bench.peer.post(&message).waiting(Wait::Any)).await?;
+        let came = expect::answer(&asked)?.get("id").cloned().unwrap_or_default();
+        ensure(came == id, || format!("the request has the id {id}, its answer {came}"))?;
+    }
+    Ok(())
+}
+
+async fn unknown(bench: &mut Bench) -> Verdict {
+    let asked = bench.ask("conformance/no-such-method", Value::Null).await?;
+    expect::error(&asked, &[-32601]).map(|_| ())
+}
+
+async fn unknown_status(bench: &mut Bench) -> Verdict {
+    let asked = bench.ask("conformance/no-such-method", Value::Null).await?;
+    expect::status(&asked, &[404])
+}
+
+/// How long a server on stdio has to answer what is no message: some never do.
+const MAYBE: Duration = Duration::from_secs(2);
+
+/// Sends `body` where a message belongs, in a conversation of its own, for a server may end it.
+async fn instead(bench: &mut Bench, body: &str) -> Result<Exchange, Stop> {
+    let mut peer = bench.another().await?;
+    let message = peer.request(harmless(bench), Value::Null);
+    let raw = peer.post(&message).with_body(body.to_owned());
+    if !peer.is_stdio() {
+        let asked = bench.raw_on(&mut peer, raw.waiting(Wait::Any)).await;
+        peer.close(bench.moment()).await;
+        return Ok(asked?);
+    }
+    let mut asked = peer.raw(raw.waiting(Wait::None)).await?;
+    let mut listening = peer.listen(None).await?;
+    asked.end = End::TimedOut;
+    while let Some(heard) = peer.hear(&mut listening, MAYBE).await? {
+        asked.messages.push(heard.clone());
+        if is_answer(&heard) {
+            asked.answer = Some(heard);
+            break;
+        }
+    }
+    peer.close(bench.moment()).await;
+    Ok(bench.note(asked))
+}
+
+async fn parse_error(bench: &mut Bench) -> Verdict {
+    let asked = instead(bench, r#"{"jsonrpc": "2.0", "id": 1, "method":"#).await?;
+    expect::error(&asked, &[-32700]).map(|_| ())
+}
+
+async fn parse_status(bench: &mut Bench) -> Verdict {
+    let asked = instead(bench, r#"{"jsonrpc": "2.0", "id": 1, "method":"#).await?;
+    let status = asked.status.unwrap_or_default();
+    ensure((400..500).contains(&status), || format!("the HTTP status is {status}"))
+}
+
+async fn invalid_request(bench: &mut Bench) -> Verdict {
+    let asked = instead(bench, r#"{"jsonrpc": "2.0", "id": 1, "meth": "ping"}"#).await?;
+    expect::error(&asked, &[-32600]).map(|_| ())
+}
+
+async fn other_version(bench: &mut Bench) -> Verdict {
+    let mut message = bench.peer.request(harmless(bench), Value::Null);
+    message["jsonrpc"] = json!("1.0");
+    let asked = instead(bench, &message.to_string()).await?;
+    ensure(asked.result().is_none(), || "a message of JSON-RPC 1.0 was answered with a result".into())
+}
+
+async fn notification(bench: &mut Bench) -> Verdict {
+    let params = json!({"requestId": "nothing-like-it", "reason": "nobody waits any more"});
+    let message = bench.peer.notification("notifications/cancelled", params);
+    let told = bench.send(&message).await?;
+    let mut answer = told.answer.clone();
+    if bench.peer.is_stdio() {
+        let mut listening = bench.peer.listen(None).await?;
+        while let Some(heard) = bench.peer.hear(&mut listening, bench.moment()).await? {
+            answer = answer.or_else(|| is_answer(&heard).then_some(heard));
+        }
+    }
+    // Over HTTP an error status may come with an error that has no id.
+    let refused = told.status.is_some_and(|status| status >= 400);
+    ensure(answer.is_none() || refused, || format!("it was answered: {}", answer.unwrap_or_default()))
+}
+
+async fn batch(bench: &mut Bench) -> Verdict {
+    let (one, two) = (bench.peer.request("ping", Value::Null), bench.peer.request("ping", Value::Null));
+    let ids = [one["id"].clone(), two["id"].clone()];
+    let raw = bench.peer.post(&one).with_body(json!([one, two]).to_string());
+    let asked = bench.raw(raw.waiting(Wait::Answer(ids[1].clone()))).await?;
+    let answered =
+        |id: &&Value| asked.messages.iter().any(|m| m.get("id") == Some(id) && m.get("result").is_some());
+    ensure(ids.iter().filter(answered).count() == 2, || expect::what_came(&asked))
+}
+
+async fn no_batch(bench: &mut Bench) -> Verdict {
+    let message = bench.peer.request(harmless(bench), Value::Null);
+    let asked = instead(bench, &json!([message]).to_string()).await?;
+    ensure(asked.result().is_none(), || "a batch was answered with a result".into())
+}

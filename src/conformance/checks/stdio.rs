@@ -1,0 +1,89 @@
+//! What holds of a server on stdio.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::lifecycle::harmless;
+use crate::conformance::expect::{self, ensure};
+use crate::conformance::{Bench, Lifespan, Verdict, differs};
+use crate::peer::{Wait, is_answer};
+
+const ANY: Lifespan = Lifespan::BOTH.stdio();
+/// How long a server has to end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+crate::conformance_checks! {
+    "stdio.messages-only", "stdout has messages and nothing else", ANY, Must,
+    differs("basic/transports#stdio", "basic/transports/stdio#receiving-messages"), [], messages_only,
+    "A server writes nothing to stdout that is not a message, and each message on one line.";
+    "stdio.side-by-side", "Requests may be sent side by side", ANY, Must,
+    differs("basic#responses", "basic#responses"), [], side_by_side,
+    "Requests that are sent before the first is answered are all answered, in any order.";
+    "stdio.garbage", "A line that is no message ends nothing", ANY, Should,
+    differs("https://www.jsonrpc.org/specification#error_object", "https://www.jsonrpc.org/specification#error_object"),
+    [], garbage,
+    "After a line that is not JSON, the next is read.";
+    "stdio.ends", "The process ends with its stdin", ANY, Should,
+    differs("basic/lifecycle#stdio", "basic/transports/stdio#shutdown"), [], ends,
+    "When its stdin is closed, the server exits.";
+}
+
+async fn messages_only(bench: &mut Bench) -> Verdict {
+    let message = bench.peer.request(harmless(bench), Value::Null);
+    let asked = bench.send(&message).await?;
+    expect::answer(&asked)?;
+    let stray = bench.peer.strays().first().cloned();
+    ensure(stray.is_none(), || format!("stdout had {:?}", expect::short(&stray.unwrap_or_default())))
+}
+
+async fn side_by_side(bench: &mut Bench) -> Verdict {
+    let all: Vec<Value> = (0..5).map(|_| bench.peer.request(harmless(bench), Value::Null)).collect();
+    let lines = all.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    let Some(last) = all.last() else { return Ok(()) };
+    let raw = bench.peer.post(last).with_body(lines).waiting(Wait::Any);
+    let sent = bench.raw(raw).await?;
+    let mut answered: Vec<Value> = sent.messages;
+    let mut listening = bench.peer.listen(None).await?;
+    let patience = bench.dialler.options().patience;
+    let open = |answered: &[Value]| {
+        let has =
+            |request: &&Value| answered.iter().any(|m| is_answer(m) && m.get("id") == request.get("id"));
+        all.iter().filter(|request| !has(request)).count()
+    };
+    while open(&answered) > 0 {
+        let Some(heard) = bench.peer.hear(&mut listening, patience).await? else { break };
+        answered.push(heard);
+    }
+    ensure(open(&answered) == 0, || {
+        format!("{} of {} requests were not answered", open(&answered), all.len())
+    })
+}
+
+async fn garbage(bench: &mut Bench) -> Verdict {
+    let mut peer = bench.another().await?;
+    let message = peer.request(harmless(bench), Value::Null);
+    let raw = peer.post(&message);
+    bench.raw_on(&mut peer, raw.clone().with_body("no message at all").waiting(Wait::None)).await?;
+    let asked = bench.raw_on(&mut peer, raw).await?;
+    let wanted = message.get("id");
+    let answered = asked.messages.iter().any(|m| m.get("id") == wanted && m.get("result").is_some());
+    // What comes first may be the answer to the garbage.
+    let mut found = answered;
+    let mut listening = peer.listen(None).await?;
+    while !found {
+        let Some(heard) = peer.hear(&mut listening, bench.moment()).await? else { break };
+        found = heard.get("id") == wanted && heard.get("result").is_some();
+    }
+    peer.close(bench.moment()).await;
+    ensure(found, || "the next request was not answered".into())
+}
+
+async fn ends(bench: &mut Bench) -> Verdict {
+    let mut peer = bench.another().await?;
+    let message = peer.request(harmless(bench), Value::Null);
+    let raw = peer.post(&message);
+    bench.raw_on(&mut peer, raw).await?;
+    let ended = peer.close(FAREWELL).await;
+    ensure(ended != Some(false), || format!("the process still ran after {} s", FAREWELL.as_secs()))
+}

@@ -1,0 +1,91 @@
+//! JUnit's XML, as CI servers read it: a suite a revision, a case a check.
+
+use std::fmt::Write as _;
+
+use super::Judged;
+use crate::conformance::run::{Finding, Outcome};
+
+pub(super) fn write(judged: &Judged<'_>) -> String {
+    let report = judged.report;
+    let skipped = |f: &Finding| matches!(f.outcome, Outcome::NotExercised(_)) || is_excused(judged, f);
+    let count = |all: &[&Finding]| {
+        let failures = all.iter().filter(|f| judged.fails(f)).count();
+        let skipped = all.iter().filter(|f| skipped(f)).count();
+        format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"", all.len())
+    };
+    let all: Vec<_> = report.findings.iter().collect();
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"chaterimo conformance\" {}>\n",
+        count(&all)
+    );
+    for (revision, name) in report.lanes.iter().filter_map(|lane| lane.tested.as_ref().ok()) {
+        let lane: Vec<_> = all.iter().copied().filter(|f| f.revision == *revision).collect();
+        let took: u128 = lane.iter().map(|f| f.took_ms).sum();
+        let name = escape(&format!("{} {name} {revision}", report.target));
+        let _ = writeln!(out, "  <testsuite name=\"{name}\" {} time=\"{}\">", count(&lane), seconds(took));
+        lane.iter().for_each(|finding| case(judged, finding, &mut out));
+        out.push_str("  </testsuite>\n");
+    }
+    out + "</testsuites>\n"
+}
+
+fn is_excused(judged: &Judged<'_>, finding: &Finding) -> bool {
+    matches!(finding.outcome, Outcome::Failed(_)) && judged.expected.covers(finding)
+}
+
+fn case(judged: &Judged<'_>, finding: &Finding, out: &mut String) {
+    let check = finding.check;
+    let (id, title) = (escape(check.id), escape(check.title));
+    let _ = write!(
+        out,
+        "    <testcase classname=\"{}.{id}\" name=\"{title}\" time=\"{}\"",
+        finding.revision,
+        seconds(finding.took_ms)
+    );
+    let text = escape(finding.outcome.text());
+    let _ = match &finding.outcome {
+        Outcome::Passed => writeln!(out, "/>"),
+        Outcome::NotExercised(_) => writeln!(out, "><skipped message=\"{text}\"/></testcase>"),
+        Outcome::Failed(_) if is_excused(judged, finding) => {
+            writeln!(out, "><skipped message=\"expected to fail: {text}\"/></testcase>")
+        }
+        Outcome::Failed(_) => {
+            let about = escape(&about(finding));
+            writeln!(out, "><failure message=\"{text}\" type=\"MUST\">{about}</failure></testcase>")
+        }
+        Outcome::Warned(_) => {
+            let about = escape(&format!("Warned: {}\n{}", finding.outcome.text(), about(finding)));
+            writeln!(out, "><system-out>{about}</system-out></testcase>")
+        }
+    };
+}
+
+fn about(finding: &Finding) -> String {
+    let mut text = format!("{}\n{}\n", finding.check.says, finding.url());
+    for evidence in &finding.evidence {
+        let _ = write!(text, "\n{}\n\n{}\n\n{}\n", evidence.request, evidence.response, evidence.again);
+    }
+    text
+}
+
+fn seconds(millis: u128) -> String {
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
+
+/// `text` for an attribute or between tags; what XML 1.0 cannot hold is left out.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\t' | '\n' => out.push(c),
+            '\r' | '\u{fffe}' | '\u{ffff}' => {}
+            c if c < ' ' => {}
+            c => out.push(c),
+        }
+    }
+    out
+}

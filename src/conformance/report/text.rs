@@ -1,0 +1,111 @@
+//! For people: counts first, what failed last, for the end of a long text is what is on the screen.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::Judged;
+use crate::conformance::check::Level;
+use crate::conformance::evidence::Evidence;
+use crate::conformance::run::{Finding, Outcome};
+use crate::protocol::revision::Revision;
+
+/// Lines that are shown of what was sent, and of what came.
+const MAX_LINES: usize = 16;
+/// Characters of a line.
+const MAX_CHARS: usize = 300;
+
+pub(super) fn write(judged: &Judged<'_>) -> String {
+    let report = judged.report;
+    let mut out = format!("{}\n\n", report.target);
+    for lane in &report.lanes {
+        let _ = match &lane.tested {
+            Ok((revision, name)) => {
+                writeln!(out, "{revision}  {name}\n            {}", counts(judged, *revision))
+            }
+            Err(why) => writeln!(out, "{}  not tested: {why}", lane.asked),
+        };
+    }
+    let _ = writeln!(out, "\n{} messages and requests were sent.", report.sent);
+    not_exercised(judged, &mut out);
+    let kinds: [(&str, fn(&Judged<'_>, &Finding) -> bool); 3] = [
+        ("Warned: the specification says SHOULD", |_, f| matches!(f.outcome, Outcome::Warned(_))),
+        ("Failed as expected", |judged, f| {
+            matches!(f.outcome, Outcome::Failed(_)) && judged.expected.covers(f)
+        }),
+        ("Failed", |judged, f| judged.fails(f)),
+    ];
+    for (title, is_one) in kinds {
+        let all: Vec<_> = report.findings.iter().filter(|finding| is_one(judged, finding)).collect();
+        if !all.is_empty() {
+            let _ = writeln!(out, "\n== {title}");
+            all.iter().for_each(|finding| one(finding, &mut out));
+        }
+    }
+    for entry in judged.stale() {
+        let _ = writeln!(out, "\nExpected to fail, but it does not any more: {entry}. Take it off the list.");
+    }
+    out
+}
+
+fn counts(judged: &Judged<'_>, revision: Revision) -> String {
+    let count = |word: &str| {
+        judged.report.findings.iter().filter(|f| f.revision == revision && f.outcome.word() == word).count()
+    };
+    ["passed", "failed", "warned", "not exercised"].map(|word| format!("{} {word}", count(word))).join(", ")
+}
+
+/// What was not exercised, by reason.
+fn not_exercised(judged: &Judged<'_>, out: &mut String) {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for finding in &judged.report.findings {
+        if let Outcome::NotExercised(why) = &finding.outcome {
+            let ids = reasons.entry(why).or_default();
+            if !ids.contains(&finding.check.id) {
+                ids.push(finding.check.id);
+            }
+        }
+    }
+    if !reasons.is_empty() {
+        let _ = writeln!(out, "\n== Not exercised");
+    }
+    for (why, ids) in reasons {
+        let _ = writeln!(out, "{why}:\n    {}", ids.join(", "));
+    }
+}
+
+fn one(finding: &Finding, out: &mut String) {
+    let check = finding.check;
+    let _ = writeln!(out, "\n{}  ({}, {})", check.id, check.title, finding.revision);
+    let _ = writeln!(out, "  {}", finding.outcome.text());
+    let word = match check.level {
+        Level::Must => "MUST",
+        Level::Should => "SHOULD",
+    };
+    let _ = writeln!(out, "  {word}: {}\n  {}", check.says, finding.url());
+    if !check.scenarios.is_empty() {
+        let _ = writeln!(out, "  Official scenario: {}", check.scenarios.join(", "));
+    }
+    if let Some(last) = finding.evidence.last() {
+        evidence(last, out);
+    }
+}
+
+fn evidence(evidence: &Evidence, out: &mut String) {
+    for (what, text) in [("Sent", &evidence.request), ("Came", &evidence.response)] {
+        let _ = writeln!(out, "  {what}:");
+        for line in text.lines().take(MAX_LINES) {
+            let cut = line.char_indices().nth(MAX_CHARS).map(|(end, _)| end);
+            let _ = match cut {
+                Some(end) => writeln!(out, "    {}…", line.get(..end).unwrap_or_default()),
+                None => writeln!(out, "    {line}"),
+            };
+        }
+        if text.lines().nth(MAX_LINES).is_some() {
+            let _ = writeln!(out, "    …");
+        }
+    }
+    let _ = writeln!(out, "  See it again:");
+    evidence.again.lines().for_each(|line| {
+        let _ = writeln!(out, "    {line}");
+    });
+}
