@@ -230,7 +230,7 @@ fn forbidden(code: i64, revision: Revision) -> Option<String> {
     }
     match code {
         -32002 | -32042 => Some(format!("the error {code} belongs to earlier revisions")),
-        -32020..=-32020 | -32021 | -32022 => None,
+        -32022..=-32020 => None,
         -32099..=-32020 => Some(format!("the error {code} is reserved, and means nothing yet")),
         _ => None,
     }

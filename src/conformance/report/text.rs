@@ -27,24 +27,27 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
     }
     let _ = writeln!(out, "\n{} messages and requests were sent.", report.sent);
     not_exercised(judged, &mut out);
-    let kinds: [(&str, fn(&Judged<'_>, &Finding) -> bool); 3] = [
-        ("Warned: the specification says SHOULD", |_, f| matches!(f.outcome, Outcome::Warned(_))),
-        ("Failed as expected", |judged, f| {
-            matches!(f.outcome, Outcome::Failed(_)) && judged.expected.covers(f)
-        }),
-        ("Failed", |judged, f| judged.fails(f)),
-    ];
-    for (title, is_one) in kinds {
-        let all: Vec<_> = report.findings.iter().filter(|finding| is_one(judged, finding)).collect();
-        if !all.is_empty() {
-            let _ = writeln!(out, "\n== {title}");
-            all.iter().for_each(|finding| one(finding, &mut out));
-        }
-    }
+    let failed = |f: &Finding| matches!(f.outcome, Outcome::Failed(_));
+    section(
+        "Warned: the specification says SHOULD",
+        judged,
+        |f| matches!(f.outcome, Outcome::Warned(_)),
+        &mut out,
+    );
+    section("Failed as expected", judged, |f| failed(f) && !judged.fails(f), &mut out);
+    section("Failed", judged, |f| judged.fails(f), &mut out);
     for entry in judged.stale() {
         let _ = writeln!(out, "\nExpected to fail, but it does not any more: {entry}. Take it off the list.");
     }
     out
+}
+
+fn section(title: &str, judged: &Judged<'_>, belongs: impl Fn(&Finding) -> bool, out: &mut String) {
+    let mut all = judged.report.findings.iter().filter(|finding| belongs(finding)).peekable();
+    if all.peek().is_some() {
+        let _ = writeln!(out, "\n== {title}");
+        all.for_each(|finding| one(finding, out));
+    }
 }
 
 fn counts(judged: &Judged<'_>, revision: Revision) -> String {
