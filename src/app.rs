@@ -16,7 +16,7 @@ use crate::clock::{self, Clock, Time, random};
 use crate::error::{Error, Result};
 use crate::keyring::{ENDS, KEYRING_FILE, Keyring};
 use crate::protocol::rpc::INVALID_REQUEST;
-use crate::protocol::{self, Call, Engine, Fault, Outcome, Output, Response, Target, View};
+use crate::protocol::{self, Ask, Call, Engine, Fault, Outcome, Output, Response, Target, View};
 use crate::resources;
 use crate::store::quota::{self, Balance, Exhausted};
 use crate::store::{Durability, Store, SystemTx, call_log, organisation};
@@ -25,13 +25,21 @@ use crate::training::Worker;
 
 mod catalog;
 mod changes;
+mod confirm;
 mod content;
 mod feed;
 mod floods;
+pub mod follow;
+pub mod request_state;
+mod tasks;
 mod words;
+
+use confirm::Held;
+use follow::Follow;
 
 pub use catalog::definition_problems;
 pub use feed::Feed;
+pub use follow::converses;
 
 /// What every request shares.
 pub struct App {
@@ -77,6 +85,12 @@ pub struct Answer {
     pub retry_after: Option<i64>,
     /// Whether the app is to ask its person for mcp:write, then to call again (RFC 6750, section 3.1).
     pub insufficient_scope: bool,
+    /// The call, when its work goes on and the client wants to be told of it: `response` is empty, the answer comes of
+    /// this.
+    pub follow: Option<Follow>,
+    /// The call and what a legacy client is asked first, by requests on the call's stream: `response` is empty; with the
+    /// answers the call is made again.
+    pub ask: Option<(Call, Ask)>,
 }
 
 /// How a call ended, before it is put into the protocol's words.
@@ -185,7 +199,7 @@ impl App {
         };
         let arguments = Value::Object(std::mem::take(arguments));
         let row = self.log_row(caller, &call, &arguments);
-        let admitted = self.admit(caller, index, arguments);
+        let admitted = self.admit(caller, &call, index, arguments);
         let refused = admitted.is_err();
         if let Some(seconds) = self.is_flood(caller.grant, refused) {
             return floods::answer(caller, call, seconds);
@@ -194,8 +208,21 @@ impl App {
             Ok((entry, arguments)) if entry.spec.effect == Effect::Read => {
                 self.read(caller, entry.spec, &arguments, row, |cx| Ok(entry.run(cx)?.into_text()))
             }
-            Ok((entry, arguments)) => self.write(caller, entry, arguments, row),
-            Err(refusal) => self.refuse(caller, refusal, row),
+            Ok((entry, arguments)) => {
+                let ended = self.write(caller, entry, arguments, row);
+                match entry.spec.effect {
+                    Effect::Start => return self.started(caller, call, ended),
+                    _ => ended,
+                }
+            }
+            Err(Held::Refused(refusal)) => self.refuse(caller, refusal, row),
+            Err(Held::Fault(fault)) => return self.hold(caller, call, Outcome::Fault(fault), row),
+            Err(Held::Asked(ask, arguments)) => {
+                if let Target::Tool { arguments: room, .. } = &mut call.target {
+                    *room = arguments;
+                }
+                return self.hold(caller, call, Outcome::Ask(ask), row);
+            }
         };
         if refused || ended.exhausted.is_some() {
             self.floods.count(caller.grant, self.clock.now());
@@ -203,38 +230,44 @@ impl App {
         self.answer(call, ended)
     }
 
-    /// The tool and its arguments, if this caller may call it with these.
+    /// The tool and its arguments, if this caller may call it with these, and nobody is to be asked first.
     fn admit(
         &self,
         caller: &Caller<'_>,
+        call: &Call,
         tool: usize,
         arguments: Value,
-    ) -> Result<(&'static Entry, Value), Refusal> {
+    ) -> Result<(&'static Entry, Value), Held> {
         let entry = tools::TOOLS.get(tool).ok_or_else(|| {
             Refusal::from(Error::internal("the engine knows a tool that the table has not"))
         })?;
         if entry.spec.effect != Effect::Read && access::reach(caller.signals) != Reach::Full {
-            return Err(words::read_only(entry.spec.name, caller));
+            return Err(words::read_only(entry.spec.name, caller).into());
         }
-        Ok((entry, entry.check(arguments)?))
+        let arguments = entry.check(arguments)?;
+        Ok((entry, self.ask_first(caller, call, entry, arguments)?))
     }
 
     /// A refusal before the quota: logged, and costs nothing.
-    fn refuse(&self, caller: &Caller<'_>, refusal: Refusal, mut row: call_log::Call) -> Ended {
-        row.outcome = refusal.code.to_owned();
+    fn refuse(&self, caller: &Caller<'_>, refusal: Refusal, row: call_log::Call) -> Ended {
+        match self.log_free(caller, refusal.code, row) {
+            Ok(balance) => Ended { result: Err(refusal), balance: Some(balance), exhausted: None },
+            Err(error) => Ended::failed(error),
+        }
+    }
+
+    /// Logs a call that costs nothing; what is left of the quota.
+    fn log_free(&self, caller: &Caller<'_>, outcome: &str, mut row: call_log::Call) -> Result<Balance> {
+        row.outcome = outcome.to_owned();
         row.duration_us = micros(caller.arrived);
         let (tenant, now) = (caller.grant.tenant, self.clock.now());
-        let logged = self.store.write(Durability::Process, move |tx| {
+        self.store.write(Durability::Process, move |tx| {
             let tx = tx.tenant(tenant);
             let balance = quota::balance(&tx, now)?;
             row.day_remaining = balance.day.remaining;
             call_log::append(&tx, &row)?;
             Ok(balance)
-        });
-        match logged {
-            Ok(balance) => Ended { result: Err(refusal), balance: Some(balance), exhausted: None },
-            Err(error) => Ended::failed(error),
-        }
+        })
     }
 
     /// Runs what reads on a snapshot; then its call is counted and logged in one commit. A quota that is used up stops it
@@ -390,7 +423,15 @@ impl App {
 impl Answer {
     /// An answer that no quota was looked at for.
     pub fn plain(response: Response) -> Answer {
-        Answer { response, balance: None, exhausted: None, retry_after: None, insufficient_scope: false }
+        Answer {
+            response,
+            balance: None,
+            exhausted: None,
+            retry_after: None,
+            insufficient_scope: false,
+            follow: None,
+            ask: None,
+        }
     }
 }
 
@@ -481,6 +522,11 @@ fn refused(
         })
     });
     protocol::Refusal { code: refusal.code, message: refusal.message, data, meta }
+}
+
+/// What stands in for the response of a call that is not answered yet.
+fn nothing_yet() -> Response {
+    Response { status: 200, body: Vec::new() }
 }
 
 /// The tools' names and titles, in the order of the table.

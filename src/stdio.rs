@@ -99,7 +99,7 @@ impl<W: Write> Wire<'_, W> {
                 };
                 let caller =
                     Caller { signals: self.signals(&grant), grant: &grant, transport: "stdio", arrived };
-                Ok(Some(self.app.call(&caller, call).response))
+                Ok(Some(self.app.call(&caller, call).at_once().response))
             }
             Step::Cancel(_) | Step::Resume(..) | Step::Listen(_) | Step::Accepted => Ok(None),
         }

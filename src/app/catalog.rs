@@ -18,6 +18,7 @@ pub(super) fn catalog() -> Catalog {
             subscribe: true,
             resources_changed: true,
             completions: true,
+            tasks: true,
             // The tools and prompts are the same for as long as the process runs; log messages are the operator's.
             ..Offers::default()
         },

@@ -30,7 +30,8 @@ impl App {
                 .ok_or_else(unknown)
                 .and_then(|prompt| self.prompt(caller, prompt, arguments)),
             Target::Completion { of, argument, value, .. } => self.completion(caller, *of, argument, value),
-            Target::Tool { .. } | Target::Task { .. } => Err(unknown()),
+            Target::Task { op, id } => self.task(caller, &call, op, id),
+            Target::Tool { .. } => Err(unknown()),
         };
         let outcome = found.unwrap_or_else(|refusal| self.refused_free(&call, refusal));
         Answer::plain(call.finish(outcome))

@@ -111,7 +111,9 @@ impl Host for Bearer {
         let caller =
             Caller { grant: &self.grant, signals: self.signals(), transport: "http", arrived: self.arrived };
         match turn {
-            Some(_turn) => Ran::Done(self.metered(self.site.wait_for(|| self.site.app.call(&caller, call)))),
+            Some(_turn) => {
+                Ran::Done(self.metered(self.site.wait_for(|| self.site.app.call(&caller, call).at_once())))
+            }
             None => Ran::Done(call.finish(busy()).into()),
         }
     }

@@ -15,7 +15,7 @@ pub struct Args {
     /// The chatbot.
     pub chatbot_id: i64,
     /// The version that the change was thought out on; refused when the settings have changed since.
-    if_version: Option<i64>,
+    pub if_version: Option<i64>,
     /// What to change.
     #[serde(flatten)]
     pub patch: Patch,

@@ -27,7 +27,7 @@ mod list_leads;
 mod list_products;
 mod list_sales_rules;
 mod list_tickets;
-mod retrain_chatbot;
+pub mod retrain_chatbot;
 mod search_products;
 mod update_chatbot_instructions;
 mod update_chatbot_language;
@@ -246,6 +246,24 @@ pub trait Tool {
     fn output() -> Value;
     /// Does it.
     fn run(cx: &Cx<'_>, args: Self::Args) -> Result<Json, Refusal>;
+    /// What the person is asked before it is done, where the client can ask; `None` when nothing.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn question(_tx: &TenantTx<'_>, _args: &Self::Args) -> crate::error::Result<Option<Question>> {
+        Ok(None)
+    }
+}
+
+/// What a person is to say yes or no to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// What is asked, in a sentence or two.
+    pub message: String,
+    /// What a yes means, in a few words.
+    pub yes: &'static str,
+    /// The version of the chatbot that it is asked about.
+    pub version: i64,
 }
 
 /// A tool without its types, as the table has it.
@@ -256,6 +274,7 @@ pub struct Entry {
     output: fn() -> Value,
     run: fn(&Cx<'_>) -> Result<Json, Refusal>,
     accepts: fn(&Value) -> Result<(), String>,
+    question: fn(&TenantTx<'_>, &Value) -> Result<Option<Question>, Refusal>,
     schema: OnceLock<arguments::Schema>,
 }
 
@@ -266,6 +285,7 @@ const fn entry<T: Tool>() -> Entry {
         output: T::output,
         run: run::<T>,
         accepts: |arguments| deserialise::<T>(arguments).map(|_| ()),
+        question: question::<T>,
         schema: OnceLock::new(),
     }
 }
@@ -273,6 +293,11 @@ const fn entry<T: Tool>() -> Entry {
 fn run<T: Tool>(cx: &Cx<'_>) -> Result<Json, Refusal> {
     let args = deserialise::<T>(cx.arguments).map_err(Refusal::arguments)?;
     T::run(cx, args)
+}
+
+fn question<T: Tool>(tx: &TenantTx<'_>, arguments: &Value) -> Result<Option<Question>, Refusal> {
+    let args = deserialise::<T>(arguments).map_err(Refusal::arguments)?;
+    Ok(T::question(tx, &args)?)
 }
 
 fn deserialise<T: Tool>(arguments: &Value) -> Result<T::Args, String> {
@@ -317,6 +342,14 @@ impl Entry {
     /// Why the tool did not do it.
     pub fn run(&self, cx: &Cx<'_>) -> Result<Json, Refusal> {
         (self.run)(cx)
+    }
+
+    /// What the person is to be asked before a call with these arguments, which come from [`Entry::check`].
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn question(&self, tx: &TenantTx<'_>, arguments: &Value) -> Result<Option<Question>, Refusal> {
+        (self.question)(tx, arguments)
     }
 
     /// Compiles the schema now instead of at the first call.

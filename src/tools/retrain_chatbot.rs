@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Cx, Effect, Json, Refusal, Spec, schema};
+use crate::error::Error;
 use crate::store::training_job::{self, Job};
 
 /// The tool.
@@ -20,9 +21,9 @@ impl super::Tool for Tool {
     const SPEC: Spec = Spec {
         name: "retrain_chatbot",
         title: "Retrain chatbot",
-        about: "Starts re-indexing everything a chatbot answers from: products, documents, custom content. Answers at \
-                once with the job, which runs in the background; get_chatbot shows its progress. While one runs, \
-                answers with that one (already_running).",
+        about: "Starts re-indexing everything a chatbot answers from: products, documents, custom content. Answers \
+                with the job, which goes on in the background if it takes longer; get_chatbot shows its progress. \
+                While one runs, answers with that one (already_running).",
         effect: Effect::Start,
         untrusted: &[],
     };
@@ -59,6 +60,38 @@ impl super::Tool for Tool {
 struct Answer {
     job: Job,
     already_running: bool,
+}
+
+/// What a call began, or found begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The job's number.
+    pub job: i64,
+    /// Whether it ran already.
+    pub already_running: bool,
+}
+
+/// What the call began that this tool answered so.
+pub fn started(answer: &str) -> Option<Started> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        id: i64,
+    }
+    #[derive(Deserialize)]
+    struct Answer {
+        job: Numbered,
+        already_running: bool,
+    }
+    let Answer { job, already_running } = serde_json::from_str(answer).ok()?;
+    Some(Started { job: job.id, already_running })
+}
+
+/// What this tool answers, with the job as it stands now.
+///
+/// # Errors
+/// `Internal` when it cannot be serialised.
+pub fn text(job: Job, already_running: bool) -> crate::error::Result<String> {
+    serde_json::to_string(&Answer { job, already_running }).map_err(Error::internal)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::change;
-use super::{Cx, Effect, Json, Refusal, Spec};
-use crate::store::chatbot;
+use super::{Cx, Effect, Json, Question, Refusal, Spec};
+use crate::store::{TenantTx, chatbot};
 
 /// The tool.
 pub struct Tool;
@@ -39,6 +39,25 @@ impl super::Tool for Tool {
 
     fn run(cx: &Cx<'_>, args: change::Args) -> Result<Json, Refusal> {
         change::run(cx, args)
+    }
+
+    /// Taking a chatbot offline is seen by every visitor of the shop at once.
+    fn question(tx: &TenantTx<'_>, args: &change::Args) -> crate::error::Result<Option<Question>> {
+        if args.patch.enabled != Some(false) {
+            return Ok(None);
+        }
+        let online = chatbot::get(tx, args.chatbot_id)?.filter(|bot| bot.settings.enabled);
+        // A change that was thought out on another version is refused anyway.
+        let online = online.filter(|bot| args.if_version.is_none_or(|version| version == bot.version));
+        Ok(online.map(|bot| Question {
+            message: format!(
+                "Take the chatbot “{}” (chatbot {}) offline? Visitors of the shop can no longer talk to it, from now \
+                 until it is enabled again.",
+                bot.settings.name, bot.id
+            ),
+            yes: "Take it offline",
+            version: bot.version,
+        }))
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on fails
 
 mod accounts;
+mod background;
 mod bad_input;
 mod bridge;
 mod canary;

@@ -12,8 +12,16 @@ pub enum Class {
 }
 
 /// The codes of calls that are turned away before they run.
-const REFUSED: [&str; 5] =
-    ["quota_exceeded", "read_only", "insufficient_scope", "forbidden", "invalid_arguments"];
+const REFUSED: [&str; 8] = [
+    "quota_exceeded",
+    "read_only",
+    "insufficient_scope",
+    "forbidden",
+    "invalid_arguments",
+    "input_required",
+    "declined",
+    "invalid_request_state",
+];
 
 impl Class {
     /// The class of a row's `outcome`.
@@ -58,6 +66,7 @@ mod tests {
         check("ok", Class::Ok);
         check("quota_exceeded", Class::Refused);
         check("read_only", Class::Refused);
+        check("input_required", Class::Refused);
         check("not_found", Class::Failed);
         check("internal", Class::Failed);
         check("a code of a later version", Class::Failed);

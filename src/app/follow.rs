@@ -1,0 +1,169 @@
+//! A call that stays open while its work goes on: the client asked for progress, so it is told how far the training
+//! is, and answered when that is done, or when it has waited long enough. Nothing is held meanwhile but this value: no
+//! thread, no connection to the database, no turn of a call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tasks::{self, Task};
+use super::{Answer, App, Caller, Ended, confirm, nothing_yet, refused, words};
+use crate::access::Grant;
+use crate::error::Result;
+use crate::protocol::catalog::TASKS;
+use crate::protocol::{self, Call, Outcome, Output, Response, Target};
+use crate::store::quota::Balance;
+use crate::store::training_job::{self, Job};
+use crate::store::{Store, Tenant};
+use crate::tools::{Effect, Entry, retrain_chatbot};
+
+/// How long a client waits at most before it is answered with the work as it then stands.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to look, where nothing says that something changed.
+pub const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A call that waits for its training job.
+pub struct Follow {
+    /// Taken when it is answered.
+    call: Option<Call>,
+    store: Arc<Store>,
+    tenant: Tenant,
+    chatbots: Option<Arc<[i64]>>,
+    already_running: bool,
+    balance: Option<Balance>,
+    /// As it was last seen.
+    job: Job,
+    /// How many things the client was told of.
+    told: Option<i64>,
+}
+
+/// How a call stands that is followed.
+pub enum Look {
+    /// It goes on; a progress notification to send, if there is news.
+    Wait(Option<Vec<u8>>),
+    /// It is over: the answer.
+    Done(Response),
+}
+
+/// Whether the call may have something to say before its answer: how far its work is, or a question to a legacy client.
+/// A driver that can send nothing before an answer takes [`Answer::at_once`].
+pub fn converses(call: &Call) -> bool {
+    let Target::Tool { name, .. } = &call.target else { return false };
+    let effect = Entry::named(name).map(|entry| entry.spec.effect);
+    match effect {
+        Some(Effect::Start) => call.progress_token.is_some() && !takes_tasks(call),
+        Some(Effect::Update) => !call.peer.revision.is_modern() && call.peer.answers(confirm::ELICIT, None),
+        _ => false,
+    }
+}
+
+fn takes_tasks(call: &Call) -> bool {
+    call.peer.revision.is_modern() && call.peer.has_extension(TASKS)
+}
+
+impl App {
+    /// What work that goes on behind its call is answered with: a task, or, to who wants to be told of its progress, the
+    /// work as it stands when it is done or the client has waited long enough; else as it stands now.
+    pub(super) fn started(&self, caller: &Caller<'_>, call: Call, ended: Ended) -> Answer {
+        let is_task = takes_tasks(&call);
+        let work = ended.result.as_deref().ok().and_then(retrain_chatbot::started);
+        let Some(work) = work.filter(|_| is_task || call.progress_token.is_some()) else {
+            return self.answer(call, ended);
+        };
+        let looked = self.store.read(|tx| {
+            let tx = tx.tenant_within(caller.grant.tenant, caller.grant.chatbots.as_deref());
+            tasks::of(&self.keyring, &tx, work)
+        });
+        let Ok(Some(task)) = looked else { return self.answer(call, ended) };
+        let Ended { balance, .. } = ended;
+        if is_task {
+            return Answer { balance, ..Answer::plain(call.finish(Outcome::Task(task.text()))) };
+        }
+        let follow = Some(self.follow(caller.grant, call, task, balance));
+        Answer { balance, follow, ..Answer::plain(nothing_yet()) }
+    }
+
+    /// The call, to be followed until the work of this task is done.
+    fn follow(&self, grant: &Grant, call: Call, task: Task, balance: Option<Balance>) -> Follow {
+        let (store, chatbots) = (Arc::clone(&self.store), grant.chatbots.clone());
+        let Task { job, started, .. } = task;
+        let already_running = started.already_running;
+        Follow {
+            call: Some(call),
+            store,
+            tenant: grant.tenant,
+            chatbots,
+            already_running,
+            balance,
+            job,
+            told: None,
+        }
+    }
+}
+
+impl Answer {
+    /// The answer without waiting for work, and without asking: what would be asked first is refused.
+    pub fn at_once(mut self) -> Answer {
+        if let Some(follow) = self.follow.take() {
+            self.response = follow.late();
+        }
+        if let Some((call, _)) = self.ask.take() {
+            let refusal = confirm::nobody_to_ask();
+            let refusal =
+                protocol::Refusal { code: refusal.code, message: refusal.message, data: None, meta: None };
+            self.response = call.finish(Outcome::Refused(refusal));
+        }
+        self
+    }
+}
+
+impl Follow {
+    /// Looks how far the work is. It reads from the database, for some microseconds.
+    ///
+    /// # Errors
+    /// Those of the store; [`Follow::late`] then still answers.
+    pub fn look(&mut self) -> Result<Look> {
+        if let Some(job) = read(&self.store, self.tenant, self.chatbots.as_deref(), self.job.id)? {
+            self.job = job;
+        }
+        if let Some(news) = self.news() {
+            return Ok(Look::Wait(Some(news)));
+        }
+        if !self.job.status.is_final() {
+            return Ok(Look::Wait(None));
+        }
+        Ok(Look::Done(self.answer()))
+    }
+
+    /// The answer with the work as it was last seen; empty when [`Follow::look`] gave it.
+    pub fn late(mut self) -> Response {
+        self.answer()
+    }
+
+    /// A notification, if there is more done than the client was told: MCP wants each to say more than the last.
+    fn news(&mut self) -> Option<Vec<u8>> {
+        if self.told.is_some_and(|told| self.job.done <= told) {
+            return None;
+        }
+        self.told = Some(self.job.done);
+        let message = tasks::message(&self.job);
+        self.call.as_ref()?.progress(self.job.done as f64, Some(self.job.total as f64), Some(&message))
+    }
+
+    fn answer(&mut self) -> Response {
+        let Some(call) = self.call.take() else { return nothing_yet() };
+        let mut structured = match retrain_chatbot::text(self.job.clone(), self.already_running) {
+            Ok(structured) => structured,
+            Err(error) => {
+                let refusal = refused(call.name(), error.into(), None, self.job.updated_at, None);
+                return call.finish(Outcome::Refused(refusal));
+            }
+        };
+        words::add_notice(&mut structured, self.balance.as_ref());
+        let meta = self.balance.as_ref().map(words::quota_meta);
+        call.finish(Outcome::Done(Output { structured, meta }))
+    }
+}
+
+fn read(store: &Store, tenant: Tenant, chatbots: Option<&[i64]>, job: i64) -> Result<Option<Job>> {
+    store.read(|tx| training_job::get(&tx.tenant_within(tenant, chatbots), job))
+}
