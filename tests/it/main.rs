@@ -26,6 +26,7 @@ mod recordings;
 mod replay;
 mod replay_oauth;
 mod schema;
+mod streams;
 mod support;
 mod tidy;
 mod tokenized_urls;
