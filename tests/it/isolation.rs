@@ -1,4 +1,5 @@
-//! What one organisation is answered does not depend on any other: for each of the tools, byte for byte.
+//! What one organisation is answered does not depend on any other: for each of the tools, and for resources, prompts and
+//! completion, byte for byte.
 
 use std::sync::Arc;
 
@@ -7,6 +8,8 @@ use chaterimo::app::App;
 use chaterimo::clock::{Clock, DAY, Time};
 use chaterimo::http::Limits;
 use chaterimo::import::record::{self, Record};
+use chaterimo::prompts::{Argument, PROMPTS, Takes};
+use chaterimo::resources::KINDS;
 use chaterimo::store::organisation::{self, Plan};
 use chaterimo::store::{DATABASE_FILE, Durability, Store, TenantTx, training_job};
 use chaterimo::tools::TOOLS;
@@ -103,6 +106,56 @@ fn every_tool_has_a_row() {
     }
 }
 
+/// A request that is no call of a tool: method, what its header names, parameters.
+type Request = (&'static str, Option<String>, Value);
+
+fn read(uri: String) -> Request {
+    ("resources/read", Some(uri.clone()), json!({"uri": uri}))
+}
+
+fn get(prompt: &str, arguments: Value) -> Request {
+    ("prompts/get", Some(prompt.to_owned()), json!({"name": prompt, "arguments": arguments}))
+}
+
+fn complete(reference: Value, argument: &str, value: &str) -> Request {
+    ("completion/complete", None, json!({"ref": reference, "argument": {"name": argument, "value": value}}))
+}
+
+/// Addresses of everything that has this number.
+fn addresses(id: i64) -> Vec<String> {
+    let templates = KINDS.iter().filter(|kind| kind.is_template());
+    templates.map(|kind| kind.address(id)).collect()
+}
+
+/// Requests that name what only the other organisation has.
+fn foreign_requests() -> Vec<Request> {
+    let mut all: Vec<Request> = addresses(FOREIGN).into_iter().map(read).collect();
+    for prompt in &PROMPTS {
+        let takes = |argument: &Argument| argument.takes == Takes::Chatbot;
+        if prompt.arguments.iter().any(takes) {
+            for chatbot in [FOREIGN.to_string(), format!("{MARK} {FOREIGN}")] {
+                all.push(get(prompt.name, json!({"chatbot": chatbot, "mention": "parcel"})));
+            }
+        }
+    }
+    all
+}
+
+/// Requests that read, list or search what we have.
+fn own_requests() -> Vec<Request> {
+    let mut all = vec![("resources/list", None, json!({}))];
+    all.extend(addresses(1).into_iter().map(read));
+    all.push(get("ticket_patterns", json!({"chatbot": "plain 2"})));
+    all.push(get("rank_chatbots", json!({})));
+    for value in ["", "p", "3", MARK, "plain"] {
+        all.push(complete(json!({"type": "ref/prompt", "name": "weekly_complaints"}), "chatbot", value));
+        for kind in KINDS.iter().filter(|kind| kind.is_template()) {
+            all.push(complete(json!({"type": "ref/resource", "uri": kind.uri}), "id", value));
+        }
+    }
+    all
+}
+
 #[test]
 fn nothing_tells_of_another_organisation() {
     let folder = tempfile::tempdir().unwrap();
@@ -122,21 +175,40 @@ fn nothing_tells_of_another_organisation() {
         }
         answers
     };
-    let (foreign, own) = (ask(|row| &row.foreign), ask(|row| &row.own));
+    let request = |all: Vec<Request>| -> Vec<(String, String)> {
+        let one = |(method, name, params): &Request| {
+            let bytes = request("/mcp", &fields, method, name.as_deref(), params);
+            let reply = server.ask(bytes.as_bytes());
+            assert_eq!(reply.status, 200, "{method} {params}: {reply:?}");
+            (format!("{method} {params}"), reply.body)
+        };
+        all.iter().map(one).collect()
+    };
+    let ask_foreign = || [ask(|row| &row.foreign), request(foreign_requests())].concat();
+    let ask_own = || [ask(|row| &row.own), request(own_requests())].concat();
+    let (foreign, own) = (ask_foreign(), ask_own());
+    // What is theirs is answered like what nobody has.
+    for (theirs, nobodys) in addresses(FOREIGN).into_iter().zip(addresses(999)) {
+        let answers = request(vec![read(theirs.clone()), read(nobodys.clone())]);
+        assert_eq!(answers[0].1, answers[1].1.replace(&nobodys, &theirs));
+        assert!(answers[0].1.contains("\"error\""), "{answers:?}");
+    }
     for (what, answer) in &own {
         let result = &serde_json::from_str::<Value>(answer).unwrap()["result"];
-        assert!(result["isError"].is_null(), "{what}: {answer}");
+        assert!(result.is_object() && result["isError"].is_null(), "{what}: {answer}");
     }
     for (what, answer) in foreign.iter().chain(&own) {
-        let said = answer.replace(&format!("\\\"{MARK}\\\""), "").replace(&format!("\"{MARK}\""), "");
+        let named = format!("{MARK} {FOREIGN}");
+        let said = answer.replace(&named, "").replace(&format!("\\\"{MARK}\\\""), "");
+        let said = said.replace(&format!("\"{MARK}\""), "");
         assert!(!said.to_lowercase().contains(MARK), "{what}: {answer}");
     }
     delete_foreign(folder.path());
-    assert_same(&foreign, &ask(|row| &row.foreign), "when the row is deleted");
-    assert_same(&own, &ask(|row| &row.own), "when their rows are deleted");
+    assert_same(&foreign, &ask_foreign(), "when the row is deleted");
+    assert_same(&own, &ask_own(), "when their rows are deleted");
     fill_theirs(&app.store);
-    assert_same(&own, &ask(|row| &row.own), "when they have more");
-    assert_same(&foreign, &ask(|row| &row.foreign), "when they have more");
+    assert_same(&own, &ask_own(), "when they have more");
+    assert_same(&foreign, &ask_foreign(), "when they have more");
 }
 
 fn assert_same(before: &[(String, String)], after: &[(String, String)], when: &str) {

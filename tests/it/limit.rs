@@ -5,15 +5,17 @@ use chaterimo::access::{self, Endpoint, Grant, api_key};
 use chaterimo::app::{self, App, Caller};
 use chaterimo::clock::{Clock, DAY, Time, instant};
 use chaterimo::import::record::{self, Record};
+use chaterimo::prompts::PROMPTS;
 use chaterimo::protocol::rpc::{self, Incoming};
 use chaterimo::protocol::{Session, Step};
+use chaterimo::resources::KINDS;
 use chaterimo::store::organisation::{self, Plan};
 use chaterimo::store::{Durability, TenantTx, chatbot, training_job};
 use chaterimo::tools::TOOLS;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::NOW;
+use crate::support::{NOW, with_meta};
 
 /// In every text that is of the hidden chatbot.
 const MARK: &str = "zebra";
@@ -63,14 +65,17 @@ impl Shop {
 
     /// What a call is answered, as it is sent.
     fn ask(&self, grant: &Grant, tool: &str, arguments: &Value) -> String {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool,
-            "arguments": arguments, "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {}}}});
+        self.request(grant, "tools/call", &json!({"name": tool, "arguments": arguments}))
+    }
+
+    /// What any request is answered.
+    fn request(&self, grant: &Grant, method: &str, params: &Value) -> String {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": with_meta(params)});
         let Ok(Incoming::One(message)) = rpc::parse(body.to_string().as_bytes()) else { panic!("{body}") };
         let signals = self.app.signals(grant, Endpoint::Full, false);
         let view = app::view(access::reach(signals));
         let Step::Call(call) = self.app.engine.handle(&mut Session::default(), view, None, message) else {
-            panic!("{tool} is no tool")
+            panic!("{body} is no call")
         };
         let caller = Caller { grant, signals, transport: "stdio", arrived: instant() };
         String::from_utf8(self.app.call(&caller, call).response.body).unwrap()
@@ -257,6 +262,57 @@ fn a_limited_grant_is_answered_as_if_there_were_no_other_chatbots() {
         chatbot::get(tx, 2)
     });
     assert_eq!(hidden.unwrap().version, 2, "no call of the limited grant changed it");
+}
+
+/// What is asked for beyond tools; of the hidden chatbot `2`, and of conversations of it, 6 is one.
+fn requests() -> Vec<(&'static str, Value)> {
+    let mut all =
+        vec![("resources/list", json!({})), ("resources/read", json!({"uri": "chaterimo://usage"}))];
+    for id in [1, 2, 5, 6, 999] {
+        let templates = KINDS.iter().filter(|kind| kind.is_template());
+        all.extend(templates.map(|kind| ("resources/read", json!({"uri": kind.address(id)}))));
+    }
+    for chatbot in ["1", "2", "plain bot", "zebra bot", "nobody"] {
+        let arguments = json!({"chatbot": chatbot, "mention": "parcel"});
+        all.extend(
+            PROMPTS
+                .iter()
+                .map(|prompt| ("prompts/get", json!({"name": prompt.name, "arguments": arguments}))),
+        );
+    }
+    for value in ["", "1", "2", "6", "bot", MARK] {
+        let argument = |name: &str| json!({"name": name, "value": value});
+        let prompt = json!({"type": "ref/prompt", "name": "ticket_patterns"});
+        all.push(("completion/complete", json!({"ref": prompt, "argument": argument("chatbot")})));
+        for kind in KINDS.iter().filter(|kind| kind.is_template()) {
+            let reference = json!({"type": "ref/resource", "uri": kind.uri});
+            all.push(("completion/complete", json!({"ref": reference, "argument": argument("id")})));
+        }
+    }
+    all
+}
+
+#[test]
+fn resources_prompts_and_completion_know_no_other_chatbots() {
+    let (with, without) = shops();
+    let (limited, alone) = (with.limited(&[1]), without.limited(&[1]));
+    let mut told = 0;
+    for (method, params) in requests() {
+        let expected = without.request(&without.grant, method, &params);
+        let expected = if params["uri"] == "chaterimo://usage" {
+            assert!(
+                expected.contains("\\\"calls\\\":{"),
+                "who is not limited sees the log counted: {expected}"
+            );
+            without.request(&alone, method, &params)
+        } else {
+            expected
+        };
+        assert_eq!(with.request(&limited, method, &params), expected, "{method} {params}");
+        let whole = with.request(&with.grant, method, &params);
+        told += usize::from(whole != expected);
+    }
+    assert!(told > 20, "the hidden chatbot shows without the limit: {told}");
 }
 
 #[test]

@@ -160,6 +160,7 @@ fn filters_find_what_they_name_and_pages_follow_each_other() {
         8 => call_log::Call { outcome: "not_found".into(), ..row(n, at(n)) },
         9 => call_log::Call { tool: "get_ticket", credential: "grant:5".into(), ..row(n, at(n)) },
         10 => call_log::Call { client: "Cursor".into(), ..row(n, at(n)) },
+        12 => call_log::Call { tool: "resources/read", ..row(n, at(n)) },
         _ => row(n, at(n)),
     });
     dashboard.log("ours", calls.collect());
@@ -168,6 +169,12 @@ fn filters_find_what_they_name_and_pages_follow_each_other() {
     check("?outcome=failed", vec![8]);
     check("?outcome=not_found", vec![8]);
     check("?tool=get_ticket", vec![9]);
+    check("?tool=resources%2Fread", vec![12]);
+    assert!(
+        dashboard
+            .page("/sessions?tool=resources/read")
+            .contains("<span class=\"name\">Read a resource</span>")
+    );
     check("?credential=grant%3A5", vec![9]);
     check("?client=curs", vec![10]);
     check("?text=%22n%22%3A11%7D", vec![11]);

@@ -14,6 +14,7 @@ use chaterimo::config::{Config, Environment, Flags};
 use chaterimo::http::{Limits, Listener, Options, Site, serve};
 use chaterimo::store::organisation::{self, Plan};
 use chaterimo::store::{Durability, Store};
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -175,4 +176,20 @@ pub fn call(path: &str, fields: &str, tool: &str, arguments: &str) -> String {
     let headers =
         format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n");
     post(path, &format!("{fields}{JSON}{headers}"), &body)
+}
+
+/// A modern request of any method; `name` is what its header `Mcp-Name` repeats, `params` an object.
+pub fn request(path: &str, fields: &str, method: &str, name: Option<&str>, params: &Value) -> String {
+    let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": with_meta(params)});
+    let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
+    let headers = format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}");
+    post(path, &format!("{fields}{JSON}{headers}"), &body.to_string())
+}
+
+/// The parameters of a modern request.
+pub fn with_meta(params: &Value) -> Value {
+    let mut params = params.clone();
+    params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    params
 }
