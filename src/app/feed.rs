@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
-use super::App;
+use super::{App, tasks};
 use crate::access::Grant;
 use crate::clock::Clock;
 use crate::error::Result;
+use crate::keyring::Keyring;
 use crate::protocol::{Event, Filter};
 use crate::resources::{self, Address};
 use crate::store::{Store, Tenant, TenantTx, chatbot, conversation, quota};
@@ -17,11 +18,14 @@ use crate::store::{Store, Tenant, TenantTx, chatbot, conversation, quota};
 /// Take [`App::changes`] first, then make the feed; when the number moves, ask for [`Feed::news`].
 pub struct Feed {
     store: Arc<Store>,
+    keyring: Arc<Keyring>,
     clock: Clock,
     tenant: Tenant,
     chatbots: Option<Arc<[i64]>>,
     /// How each thing stood that was asked for the last time, by its address; the list of all has [`LIST`].
     seen: HashMap<String, u64>,
+    /// How each task stood when the client was told of it.
+    tasks: HashMap<String, u64>,
 }
 
 /// What stands for the list of resources among the addresses.
@@ -35,17 +39,50 @@ impl Feed {
     pub fn new(app: &App, grant: &Grant, filter: &Filter) -> Result<Feed> {
         let (store, clock) = (Arc::clone(&app.store), app.clock.clone());
         let chatbots = grant.chatbots.clone();
-        let mut feed = Feed { store, clock, tenant: grant.tenant, chatbots, seen: HashMap::new() };
-        feed.news(filter)?;
+        let keyring = Arc::clone(&app.keyring);
+        let (seen, tasks) = (HashMap::new(), HashMap::new());
+        let mut feed = Feed { store, keyring, clock, tenant: grant.tenant, chatbots, seen, tasks };
+        feed.resource_news(filter)?;
         Ok(feed)
     }
 
-    /// What changed since the last time, of what `filter` watches. What it watches for the first time is no news: ask
-    /// at once when a filter has grown.
+    /// How the tasks stand that stand otherwise than the client knows. A task is told of as it is when it is watched
+    /// for the first time: it may have ended before anybody listened.
+    fn task_news(&mut self, filter: &Filter) -> Result<Vec<Event>> {
+        let now = self.clock.now();
+        let found = self.store.read(|tx| {
+            let tx = tx.tenant_within(self.tenant, self.chatbots.as_deref());
+            let detailed = |id: &String| {
+                let found =
+                    tasks::find(&self.keyring, &tx, id, now)?.map(|task| task.detailed()).transpose()?;
+                Ok(found.map(|members| (id.clone(), members)))
+            };
+            filter.tasks.iter().filter_map(|id| detailed(id).transpose()).collect::<Result<Vec<_>>>()
+        })?;
+        let mut news = Vec::new();
+        for (id, members) in found {
+            let state = state(&members);
+            if self.tasks.insert(id.clone(), state) != Some(state) {
+                news.push(Event::Task { id, members });
+            }
+        }
+        Ok(news)
+    }
+
+    /// What changed since the last time, of what `filter` watches. What it watches for the first time is no news,
+    /// but for tasks: ask at once when a filter has grown, or has tasks.
     ///
     /// # Errors
     /// Those of the store.
     pub fn news(&mut self, filter: &Filter) -> Result<Vec<Event>> {
+        let mut news = self.resource_news(filter)?;
+        if !filter.tasks.is_empty() {
+            news.extend(self.task_news(filter)?);
+        }
+        Ok(news)
+    }
+
+    fn resource_news(&mut self, filter: &Filter) -> Result<Vec<Event>> {
         let watched: Vec<(&str, Address)> =
             filter.uris.iter().filter_map(|uri| Some((uri.as_str(), resources::find(uri)?))).collect();
         if !filter.resources && watched.is_empty() {

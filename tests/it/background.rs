@@ -8,7 +8,7 @@ use chaterimo::app::follow::Look;
 use chaterimo::app::{self, Answer, App, Caller};
 use chaterimo::clock::{Clock, DAY, MINUTE, instant};
 use chaterimo::protocol::rpc::{self, Incoming};
-use chaterimo::protocol::{Call, Session, Step};
+use chaterimo::protocol::{Call, Event, Filter, Session, Step};
 use chaterimo::store::organisation::{self, Plan};
 use chaterimo::store::training_job::{self, Status};
 use chaterimo::store::{Durability, SystemTx, Tenant, call_log, chatbot, document, quota};
@@ -221,6 +221,46 @@ fn a_cancelled_task_ends_its_job_and_the_next_call_begins_another() {
     let next = shop.retrain();
     assert!(next["taskId"] != id && next["status"] == "working", "{next}");
     assert_eq!(shop.counted().0, 2);
+}
+
+#[test]
+fn a_stream_is_told_how_its_tasks_stand() {
+    let shop = Shop::new();
+    let id = shop.retrain()["taskId"].as_str().unwrap().to_owned();
+    let filter = Filter { tasks: vec![id.clone(), "task.k.AAAA".to_owned()], ..Filter::default() };
+    let mut feed = app::Feed::new(&shop.app, &shop.grant, &filter).unwrap();
+    let mut check = |status: Option<&str>| {
+        let told: Vec<Value> = feed
+            .news(&filter)
+            .unwrap()
+            .iter()
+            .map(|event| match event {
+                Event::Task { id: told, members } if *told == id => body(members.as_bytes()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let mut stands = shop.task("tasks/get", &id)["result"].clone();
+        stands
+            .as_object_mut()
+            .unwrap()
+            .retain(|member, _| !matches!(member.as_str(), "resultType" | "_meta"));
+        assert_eq!(
+            told,
+            Vec::from_iter(status.map(|status| {
+                assert_eq!(stands["status"], status);
+                stands.clone()
+            }))
+        );
+    };
+    check(Some("working"));
+    check(None);
+    shop.train(32, 64);
+    check(Some("working"));
+    shop.train(64, 64);
+    check(Some("completed"));
+    check(None);
+    let other = organisation_with_a_chatbot(&shop.app, "other");
+    assert_eq!(app::Feed::new(&shop.app, &other, &filter).unwrap().news(&filter).unwrap(), []);
 }
 
 #[test]
