@@ -1,27 +1,35 @@
 //! MCP over stdin and stdout, on the local database: one JSON-RPC message a line. Nothing else is written to stdout.
 //!
-//! Messages are answered in their order, on one thread: a tool takes milliseconds, so a cancellation that arrives
-//! behind the call it is for finds it answered.
+//! Messages are taken in their order, on one thread: a tool takes milliseconds, so a cancellation that arrives behind the
+//! call it is for mostly finds it answered. What goes on beyond that (streams of changes, calls that are followed or that
+//! wait for the client) is kept in [`Open`], and a second thread looks at it.
+
+mod open;
 
 use std::io::{ErrorKind, Read, Write};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
+use self::open::Open;
 use crate::access::{Endpoint, Grant};
 use crate::app::{self, App, Caller};
 use crate::clock::instant;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::framing::lines::{Frame, Lines};
-use crate::protocol::{Incoming, Message, Outcome, Refusal, Response, Session, Step, rpc};
+use crate::protocol::{
+    Answered, Call, Fault, Incoming, Message, Outcome, Refusal, Response, Session, Step, rpc,
+};
 
 /// Bytes of a line at most.
 const LINE_BYTES_MAX: usize = 1 << 20;
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Answers what comes in on `input` until it ends, in the name of `key`.
+/// Answers what comes in on `input` until it ends, in the name of `key`; calls that are followed then come to their end.
 ///
 /// # Errors
 /// `Unauthorized` when the key stands for nothing; `Internal` when `output` cannot be written.
-pub fn run(app: &App, key: &str, mut input: impl Read, output: impl Write) -> Result<()> {
+pub fn run(app: &App, key: &str, input: impl Read, output: impl Write + Send) -> Result<()> {
     let grant = app.authenticate(key)?.ok_or_else(refused)?;
     if grant.audience.is_some() {
         return Err(Error::new(
@@ -30,21 +38,16 @@ pub fn run(app: &App, key: &str, mut input: impl Read, output: impl Write) -> Re
              `chaterimo key create` makes one.",
         ));
     }
-    let mut lines = Lines::new(LINE_BYTES_MAX);
-    let mut wire = Wire { app, key, session: Session::default(), output };
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let length = match input.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::internal(error)),
-        };
-        for frame in lines.feed(&chunk[..length]) {
-            wire.frame(frame)?;
-        }
-    }
-    lines.end().map_or(Ok(()), |frame| wire.frame(frame))
+    let wire = Wire { app, key, state: Mutex::new(State::new(output)), stirred: Condvar::new() };
+    thread::scope(|scope| {
+        let teller = scope.spawn(|| wire.tell());
+        let read = wire.read(input);
+        wire.lock().ended = true;
+        wire.stirred.notify_all();
+        let told =
+            teller.join().unwrap_or_else(|_| Err(Error::internal("the thread that tells of changes broke")));
+        read.and(told)
+    })
 }
 
 fn refused() -> Error {
@@ -58,61 +61,173 @@ fn refused() -> Error {
 struct Wire<'a, W> {
     app: &'a App,
     key: &'a str,
-    session: Session,
-    output: W,
+    state: Mutex<State<W>>,
+    /// Told when there is something to look at, or nothing more to come.
+    stirred: Condvar,
 }
 
-impl<W: Write> Wire<'_, W> {
-    fn frame(&mut self, frame: Frame) -> Result<()> {
-        let answer = match frame.and_then(|line| rpc::parse(&line)) {
-            Ok(Incoming::One(message)) => self.message(message)?,
-            Ok(Incoming::Batch(batch)) => self.batch(batch)?,
-            Err(answer) => Some(answer),
-        };
-        answer.map_or(Ok(()), |answer| self.write(answer))
+struct State<W> {
+    session: Session,
+    open: Open,
+    output: W,
+    /// No more input comes.
+    ended: bool,
+}
+
+impl<W: Write> State<W> {
+    fn new(output: W) -> State<W> {
+        State { session: Session::default(), open: Open::default(), output, ended: false }
     }
 
-    fn batch(&mut self, batch: Vec<Message>) -> Result<Option<Response>> {
-        if let Err(answer) = self.app.engine.accepts_batch(&self.session, &batch) {
+    fn write(&mut self, message: &[u8]) -> Result<()> {
+        let line = [message, b"\n"].concat();
+        let written = self.output.write_all(&line).and_then(|()| self.output.flush());
+        written.map_err(Error::internal)
+    }
+}
+
+impl<W: Write + Send> Wire<'_, W> {
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, mut input: impl Read) -> Result<()> {
+        let mut lines = Lines::new(LINE_BYTES_MAX);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let length = match input.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(length) => length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::internal(error)),
+            };
+            for frame in lines.feed(&chunk[..length]) {
+                self.frame(frame)?;
+            }
+        }
+        lines.end().map_or(Ok(()), |frame| self.frame(frame))
+    }
+
+    /// Looks at what is open, as long as anything is and input may come; a call that is followed is always ended.
+    fn tell(&self) -> Result<()> {
+        let mut state = self.lock();
+        loop {
+            if state.ended && !state.open.follows_any() {
+                return Ok(());
+            }
+            let Some(pause) = state.open.pause() else {
+                state = self.stirred.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state = self.stirred.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+            let State { session, open, .. } = &mut *state;
+            for message in open.look(self.app, session) {
+                state.write(&message)?;
+            }
+        }
+    }
+
+    fn frame(&self, frame: Frame) -> Result<()> {
+        let mut state = self.lock();
+        let answer = match frame.and_then(|line| rpc::parse(&line)) {
+            Ok(Incoming::One(message)) => self.message(&mut state, message, true)?,
+            Ok(Incoming::Batch(batch)) => self.batch(&mut state, batch)?,
+            Err(answer) => Some(answer),
+        };
+        if state.open.pause().is_some() {
+            self.stirred.notify_all();
+        }
+        answer.map_or(Ok(()), |answer| state.write(&answer.body))
+    }
+
+    fn batch(&self, state: &mut State<W>, batch: Vec<Message>) -> Result<Option<Response>> {
+        if let Err(answer) = self.app.engine.accepts_batch(&state.session, &batch) {
             return Ok(Some(answer));
         }
         let mut answers = Vec::new();
         for message in batch {
-            answers.extend(self.message(message)?);
+            answers.extend(self.message(state, message, false)?);
         }
         Ok((!answers.is_empty()).then(|| rpc::join(&answers)))
     }
 
-    /// The key is looked up for each message, so that one that is revoked ends at once.
-    fn message(&mut self, message: Message) -> Result<Option<Response>> {
-        let arrived = instant();
+    /// The key is looked up for each message, so that one that is revoked ends at once. `alone` is whether the message may
+    /// be answered later, or after others.
+    fn message(&self, state: &mut State<W>, message: Message, alone: bool) -> Result<Option<Response>> {
         let grant = self.app.authenticate(self.key)?;
         let reach = grant.as_ref().map(|grant| crate::access::reach(self.signals(grant)));
         let view = app::view(reach.unwrap_or(crate::access::Reach::ReadOnlyGrant));
-        match self.app.engine.handle(&mut self.session, view, None, message) {
-            Step::Reply(answer) => Ok(Some(answer)),
-            Step::Call(call) => {
-                let Some(grant) = grant else {
-                    let message = refused().public;
-                    let refusal = Refusal { code: "unauthorized", message, data: None, meta: None };
-                    return Ok(Some(call.finish(Outcome::Refused(refusal))));
-                };
-                let caller =
-                    Caller { signals: self.signals(&grant), grant: &grant, transport: "stdio", arrived };
-                Ok(Some(self.app.call(&caller, call).at_once().response))
+        let step = self.app.engine.handle(&mut state.session, view, None, message);
+        let Some(grant) = grant else { return Ok(unknown(step)) };
+        match step {
+            Step::Reply(answer) => {
+                state.open.hear_session(self.app, &grant, &state.session)?;
+                Ok(Some(answer))
             }
-            Step::Cancel(_) | Step::Resume(..) | Step::Listen(_) | Step::Accepted => Ok(None),
+            Step::Call(call) => self.call(state, &grant, call, alone),
+            Step::Listen(listen) => {
+                let first = listen.acknowledge();
+                match state.open.listen(self.app, &grant, listen)? {
+                    Some(refused) => Ok(Some(refused)),
+                    None => first.map_or(Ok(()), |first| state.write(&first)).map(|()| None),
+                }
+            }
+            Step::Resume(id, outcome) => match state.open.answer(&id, outcome) {
+                Some(Answered::Again(call)) => self.call(state, &grant, call, true),
+                Some(Answered::Ended(response)) => Ok(Some(response)),
+                Some(Answered::Waiting(_)) | None => Ok(None),
+            },
+            Step::Cancel(id) => {
+                state.open.cancel(&id);
+                Ok(None)
+            }
+            Step::Accepted => Ok(None),
+        }
+    }
+
+    fn call(&self, state: &mut State<W>, grant: &Grant, call: Call, alone: bool) -> Result<Option<Response>> {
+        let caller = Caller { signals: self.signals(grant), grant, transport: "stdio", arrived: instant() };
+        let answer = self.app.call(&caller, call);
+        match (answer.follow, answer.ask) {
+            (Some(follow), _) if alone => {
+                state.open.follow(follow);
+                Ok(None)
+            }
+            (Some(follow), _) => Ok(Some(follow.late())),
+            (None, Some((call, ask))) if alone => match state.open.ask(call, ask) {
+                Ok(requests) => {
+                    for request in requests {
+                        state.write(&request)?;
+                    }
+                    Ok(None)
+                }
+                Err(response) => Ok(Some(response)),
+            },
+            (None, Some((call, _))) => {
+                let text =
+                    "This call has to ask its client, which it cannot do in a batch; send it by itself.";
+                Ok(Some(call.finish(Outcome::Fault(Fault::invalid(text)))))
+            }
+            (None, None) => Ok(Some(answer.response)),
         }
     }
 
     fn signals(&self, grant: &Grant) -> crate::access::Signals {
         self.app.signals(grant, Endpoint::Full, false)
     }
+}
 
-    fn write(&mut self, mut answer: Response) -> Result<()> {
-        answer.body.push(b'\n');
-        let written = self.output.write_all(&answer.body).and_then(|()| self.output.flush());
-        written.map_err(Error::internal)
+/// What is answered once the key stands for nothing any more.
+fn unknown(step: Step) -> Option<Response> {
+    match step {
+        Step::Reply(answer) => Some(answer),
+        Step::Call(call) => {
+            let message = refused().public;
+            let refusal = Refusal { code: "unauthorized", message, data: None, meta: None };
+            Some(call.finish(Outcome::Refused(refusal)))
+        }
+        Step::Listen(listen) => listen.finish(),
+        Step::Resume(..) | Step::Cancel(_) | Step::Accepted => None,
     }
 }
 
@@ -170,6 +285,118 @@ mod tests {
         let codes: Vec<&Value> = answers.iter().map(|answer| &answer["error"]["code"]).collect();
         assert_eq!(codes, [&json!(-32700), &json!(-32600), &Value::Null]);
         assert_eq!(answers[2]["result"], json!({}));
+    }
+
+    /// A conversation in which the client waits for what it is told.
+    struct Talk {
+        to: std::io::PipeWriter,
+        from: std::io::BufReader<std::io::PipeReader>,
+    }
+
+    impl Talk {
+        fn say(&mut self, message: &Value) {
+            writeln!(self.to, "{message}").unwrap();
+        }
+
+        fn hear(&mut self) -> Value {
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut self.from, &mut line).unwrap();
+            serde_json::from_str(&line).unwrap()
+        }
+    }
+
+    fn talk_with(talk: impl FnOnce(&mut Talk)) {
+        let (_folder, app, key) = app();
+        let put = app.store.write(Durability::Disk, move |tx| {
+            let here = tx.tenant(organisation::named(tx, "acme")?.tenant);
+            testing::chatbot(&here, 1, "Anna")
+        });
+        put.unwrap();
+        app.start_training();
+        let ((input, to), (from, output)) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
+        thread::scope(|scope| {
+            let server = scope.spawn(|| run(&app, &key, input, output).unwrap());
+            let mut client = Talk { to, from: std::io::BufReader::new(from) };
+            talk(&mut client);
+            drop(client.to);
+            server.join().unwrap();
+        });
+        app.stop_training();
+    }
+
+    fn modern(id: impl Into<Value>, method: &str, mut params: Value) -> Value {
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        json!({"jsonrpc": "2.0", "id": id.into(), "method": method, "params": params})
+    }
+
+    #[test]
+    fn streams_and_answers_share_the_line() {
+        talk_with(|client| {
+            let notifications = json!({"resourceSubscriptions": ["chaterimo://chatbots/1"]});
+            client.say(&modern("s", "subscriptions/listen", json!({"notifications": notifications})));
+            assert_eq!(client.hear()["params"]["notifications"], notifications);
+            let rename = |id: i64, name: &str| {
+                let arguments = json!({"chatbot_id": 1, "name": name});
+                modern(id, "tools/call", json!({"name": "update_chatbot_settings", "arguments": arguments}))
+            };
+            client.say(&rename(1, "Berta"));
+            assert_eq!(client.hear()["id"], 1);
+            let told = client.hear();
+            assert_eq!(told["params"]["uri"], "chaterimo://chatbots/1", "{told}");
+            assert_eq!(told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "s");
+            let cancelled =
+                json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "s"}});
+            client.say(&cancelled);
+            client.say(&rename(2, "Carla"));
+            assert_eq!(client.hear()["id"], 2);
+        });
+    }
+
+    #[test]
+    fn a_call_that_is_followed_is_answered_even_after_the_input_ends() {
+        talk_with(|client| {
+            let params = json!({"name": "retrain_chatbot", "arguments": {"chatbot_id": 1}, "_meta": {"progressToken": 7}});
+            client.say(&modern(1, "tools/call", params));
+            let (_, nobody) = std::io::pipe().unwrap();
+            drop(std::mem::replace(&mut client.to, nobody));
+            let mut progress = 0;
+            let answer = loop {
+                let message = client.hear();
+                match message["method"].as_str() {
+                    Some("notifications/progress") => progress += 1,
+                    _ => break message,
+                }
+            };
+            assert!(progress > 0);
+            assert_eq!(answer["result"]["structuredContent"]["job"]["status"], "done", "{answer}");
+        });
+    }
+
+    #[test]
+    fn a_legacy_client_is_asked_between_its_messages() {
+        talk_with(|client| {
+            let legacy = |id: i64, method: &str, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+            let capabilities = json!({"elicitation": {}});
+            let open = json!({"protocolVersion": "2025-06-18", "capabilities": capabilities});
+            client.say(&legacy(0, "initialize", open));
+            assert_eq!(client.hear()["id"], 0);
+            let mut turn_off = |id: i64, answer: Value| {
+                let arguments = json!({"chatbot_id": 1, "enabled": false});
+                let params = json!({"name": "update_chatbot_settings", "arguments": arguments});
+                client.say(&legacy(id, "tools/call", params));
+                let asked = client.hear();
+                assert_eq!(asked["method"], "elicitation/create", "{asked}");
+                client.say(&legacy(90, "ping", json!({})));
+                assert_eq!(client.hear()["id"], 90);
+                client.say(&json!({"jsonrpc": "2.0", "id": asked["id"], "result": answer}));
+                let answer = client.hear();
+                assert_eq!(answer["id"], id);
+                answer["result"]["isError"].as_bool().unwrap_or(false)
+            };
+            assert!(turn_off(1, json!({"action": "decline"})));
+            assert!(!turn_off(2, json!({"action": "accept", "content": {"confirm": true}})));
+        });
     }
 
     #[test]

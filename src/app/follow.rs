@@ -10,7 +10,7 @@ use super::{Answer, App, Caller, Ended, confirm, nothing_yet, refused, words};
 use crate::access::Grant;
 use crate::error::Result;
 use crate::protocol::catalog::TASKS;
-use crate::protocol::{self, Call, Outcome, Output, Response, Target};
+use crate::protocol::{self, Call, Id, Outcome, Output, Response, Target};
 use crate::store::quota::Balance;
 use crate::store::training_job::{self, Job};
 use crate::store::{Store, Tenant};
@@ -132,6 +132,11 @@ impl Follow {
             return Ok(Look::Wait(None));
         }
         Ok(Look::Done(self.answer()))
+    }
+
+    /// The call's identifier; `None` once it is answered.
+    pub fn call_id(&self) -> Option<&Id> {
+        self.call.as_ref().map(|call| &call.id)
     }
 
     /// The answer with the work as it was last seen; empty when [`Follow::look`] gave it.

@@ -40,7 +40,7 @@ fn local(config: &Config) -> Result<()> {
     let app = App::open(&config.data_dir, Clock::System, config.read_only, config.models.clone())?;
     // It ends with the app, when stdin does.
     app.start_training();
-    stdio::run(&app, key.reveal(), std::io::stdin().lock(), std::io::stdout().lock())
+    stdio::run(&app, key.reveal(), std::io::stdin().lock(), std::io::stdout())
 }
 
 fn remote(url: String, ca_file: Option<PathBuf>, config: &Config) -> Result<()> {

@@ -14,10 +14,11 @@ use super::mcp::{Desk, Done, Feed, Host, Mail, Place, Ran};
 use super::respond::Refusal;
 use super::tokenized::Token;
 use crate::access::{Endpoint, Grant, Sessions, Signals, reach};
+use crate::app::follow::{Follow, LOOK_EVERY, Look, PATIENCE};
 use crate::app::{self, Caller};
-use crate::clock::{SECOND, Time};
+use crate::clock::{self, SECOND, Time};
 use crate::error::Error;
-use crate::protocol::{Call, Engine, Event, Filter, Outcome, Session, View};
+use crate::protocol::{Call, Engine, Event, Filter, Outcome, Response, Session, View};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -96,26 +97,28 @@ impl Host for Bearer {
     }
 
     fn converses(&self, call: &Call) -> bool {
-        let _ = call;
-        false
+        app::converses(call)
     }
 
     /// Works for a call in its turn. Whoever hangs up while waiting is not served; a call that runs comes to its end.
-    async fn call(&self, call: Call, _mail: &Mail) -> Ran {
-        let calls = &self.site.calls;
-        let turn = match calls.try_acquire() {
+    async fn call(&self, call: Call, mail: &Mail) -> Ran {
+        let turn = self.site.calls.try_acquire();
+        let turn = match turn {
             Ok(turn) => Some(turn),
             Err(_) => {
-                timeout(self.site.options.limits.call_wait, calls.acquire()).await.ok().and_then(Result::ok)
+                let wait = self.site.options.limits.call_wait;
+                timeout(wait, self.site.calls.acquire()).await.ok().and_then(Result::ok)
             }
         };
+        let Some(turn) = turn else { return Ran::Done(call.finish(busy()).into()) };
         let caller =
             Caller { grant: &self.grant, signals: self.signals(), transport: "http", arrived: self.arrived };
-        match turn {
-            Some(_turn) => {
-                Ran::Done(self.metered(self.site.wait_for(|| self.site.app.call(&caller, call).at_once())))
-            }
-            None => Ran::Done(call.finish(busy()).into()),
+        let answer = self.site.wait_for(|| self.site.app.call(&caller, call));
+        drop(turn);
+        match answer {
+            app::Answer { ask: Some((call, ask)), .. } => Ran::Ask(call, ask),
+            app::Answer { follow: Some(follow), .. } => Ran::Done(self.follow(follow, mail).await.into()),
+            answer => Ran::Done(self.metered(answer)),
         }
     }
 
@@ -152,6 +155,29 @@ impl Bearer {
 
     fn signals(&self) -> Signals {
         self.site.app.signals(&self.grant, self.endpoint, self.read_only)
+    }
+
+    /// Tells how far the work of a call is, until it is done or the client has waited long enough. Nobody can be told
+    /// without a stream: then the answer is how it stands.
+    async fn follow(&self, mut follow: Follow, mail: &Mail) -> Response {
+        let mut changes = self.site.app.changes();
+        let until = clock::instant() + PATIENCE;
+        while mail.is_read() && clock::instant() < until {
+            match self.site.wait_for(|| follow.look()) {
+                Ok(Look::Done(response)) => return response,
+                Ok(Look::Wait(news)) => {
+                    if let Some(news) = news {
+                        mail.send(&news).await;
+                    }
+                    let _ = timeout(LOOK_EVERY, changes.changed()).await;
+                }
+                Err(error) => {
+                    tracing::warn!(?error, "a call could not be followed");
+                    break;
+                }
+            }
+        }
+        follow.late()
     }
 
     /// Whether credential and session still hold.

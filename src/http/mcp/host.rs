@@ -130,6 +130,11 @@ impl Mail {
         (Mail(Some(mail)), post)
     }
 
+    /// Whether anybody can read it.
+    pub fn is_read(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Sends one message, when there is room for it; whoever reads may be gone.
     pub async fn send(&self, message: &[u8]) {
         if let Some(mail) = &self.0 {
