@@ -17,8 +17,10 @@ try {
   if (process.env.SHOT) await page.screenshot({ path: process.env.SHOT, fullPage: true });
   if (process.env.PAUSE) execSync(process.env.PAUSE, { stdio: "inherit" });
   if (process.env.READ_ONLY) await page.uncheck("input[name=write]");
-  const name = process.env.DENY ? "Cancel" : "Authorize";
-  await page.getByRole("button", { name, exact: false }).first().click();
+  const button = page.getByRole("button", { name: process.env.DENY ? "Cancel" : "Authorize", exact: false }).first();
+  // A page that refuses has nothing to click, and is what some callers want to see.
+  if (!(await button.count())) throw new Error("the page leads nowhere");
+  await button.click();
   await page.waitForURL((now) => !now.href.startsWith(new URL(url).origin), { timeout: 15_000 });
   await page.waitForLoadState("load").catch(() => {});
   console.log(`returned to ${page.url().replace(/[?#].*/, "")}`);

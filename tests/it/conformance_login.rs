@@ -96,9 +96,7 @@ fn our_own_server_holds_to_every_rule() {
     let mut browser = house.signed_in(ANNA);
     let found = found(format!("http://{}/mcp/", house.server.address), |url| allow(&mut browser, url));
     let not_passed: Vec<_> = found.iter().filter(|(_, outcome)| *outcome != Outcome::Passed).collect();
-    // To sign in comes before the redirect URI is looked at, and nothing on this machine has a port of its own.
-    let [(only, Outcome::NotExercised(_))] = not_passed[..] else { panic!("{not_passed:#?}") };
-    assert_eq!(*only, "auth.redirect-port");
+    assert!(not_passed.is_empty(), "{not_passed:#?}");
 }
 
 #[test]

@@ -43,6 +43,11 @@ impl Authorization {
         self.redirect_uri.clone()
     }
 
+    /// The port that it leads to.
+    pub fn port(&self) -> u16 {
+        self.listener.port()
+    }
+
     /// Why no page can be tried on the person's browser, if none can.
     pub fn why_not(&self) -> Option<&'static str> {
         match (self.browser.ends(), self.faithful) {

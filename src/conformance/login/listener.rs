@@ -75,6 +75,11 @@ impl Listener {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The next request that carries an answer to an app, whatever its path, or speaks TLS; others, such as for an icon,
     /// are passed over.
     pub async fn returned(&mut self) -> Option<Returned> {

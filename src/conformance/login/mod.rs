@@ -17,6 +17,7 @@ mod refresh;
 mod registration;
 mod request;
 mod resource;
+mod run;
 mod sign_in;
 mod table;
 mod tokens;
@@ -24,6 +25,7 @@ mod web;
 
 pub use self::browser::{Browser, Hook};
 pub use self::notes::{Notes, Verdict};
+pub use self::run::{Logins, all, run};
 pub use self::sign_in::{Options, Session, sign_in};
 pub use self::table::CHECKS;
 

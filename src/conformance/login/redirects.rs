@@ -11,8 +11,8 @@ use super::web::{printable, without_query};
 
 /// A host of its own that browsers take for this machine (RFC 6761, 6.3).
 const ATTACKER: &str = "attacker.localhost";
-/// Where a client may go that is not on this machine, and the same on another port.
-const ELSEWHERE: [&str; 2] = ["https://client.example/callback", "https://client.example:8443/callback"];
+/// Where a client may go that is not on this machine, as far as the server knows: browsers take it for this one, too.
+const ELSEWHERE: &str = "client.localhost/callback";
 
 /// A redirect URI that was never registered.
 #[derive(Clone, Debug)]
@@ -65,23 +65,18 @@ pub async fn attack(session: &mut Session, notes: &mut Notes) {
     notes.note("authorize-implicit", verdict);
 }
 
-/// The port of a client that is not on this machine. A person's browser would lead nowhere, so it is tried as nobody.
+/// The port of a client that is not on this machine: the listener's, which is seen to be called by TLS.
 async fn port(session: &mut Session, notes: &mut Notes) {
     const ID: &str = "redirect-port";
-    let [registered, other] = ELSEWHERE;
-    let client = match session.another_client(registered).await {
+    let (host, path) = ELSEWHERE.split_once('/').unwrap_or_default();
+    let client = match session.another_client(&format!("https://{ELSEWHERE}")).await {
         Ok(client) => client,
         Err(why) => return notes.skip(ID, why),
     };
-    let asked = Asked::new(&client, other, session.resource.as_deref(), session.scope.as_deref());
-    match as_nobody(&session.web, &url(session, &asked)).await {
-        Err(error) => notes.skip(ID, error.public),
-        Ok(Said::Away(place)) if place.starts_with(other) => {
-            notes.fail(ID, format!("{other}: a redirect to {}", without_query(&place)));
-        }
-        Ok(Said::Refusal(answer)) => notes.pass(ID, answer.shown()),
-        Ok(said) => notes.skip(ID, format!("the server showed {}", said.shown())),
-    }
+    let other = format!("https://{host}:{}/{path}", session.authorization.port());
+    let asked = Asked::new(&client, &other, session.resource.as_deref(), session.scope.as_deref());
+    let verdict = probe(session, &asked, &|place| place.is_at(&other)).await;
+    notes.note(ID, verdict);
 }
 
 fn url(session: &Session, asked: &Asked) -> String {

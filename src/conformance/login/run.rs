@@ -1,0 +1,110 @@
+//! A run of all checks as somebody who signs in, with the attacks on what they were granted at its end.
+
+use hyper::header::{AUTHORIZATION, HeaderValue};
+
+use super::{CHECKS, Notes, Options, Session, attack, sign_in};
+use crate::conformance::{Finding, LaneReport, Outcome, Plan, Report, checks};
+use crate::error::{Error, Result};
+use crate::protocol::revision::Revision;
+
+/// Who signs in.
+#[derive(Clone, Default)]
+pub struct Logins {
+    /// The identity that all checks are run as.
+    pub first: Option<Options>,
+    /// The second one.
+    pub second: Option<Options>,
+}
+
+/// Signs in whoever is to, runs the checks of `plan` as them, and then attacks the first one's grant. `watch` is told of
+/// each finding as it comes. Where the first cannot be signed in because the server breaks a rule, the report says so.
+///
+/// # Errors
+/// Those of [`crate::conformance::run`]; why nobody can be signed in.
+pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)) -> Result<Report> {
+    let of_login = |id: &String| CHECKS.iter().any(|check| covers(id, check.id));
+    let (mine, rest): (Vec<_>, Vec<_>) = plan.only.drain(..).partition(of_login);
+    let nothing_else = !mine.is_empty() && rest.is_empty();
+    plan.only = rest;
+    if !mine.is_empty() && logins.first.is_none() {
+        return Err(Error::invalid("The checks of auth sign in first: give --login."));
+    }
+    let mut notes = Notes::new();
+    let mut session = None;
+    if let Some(first) = logins.first {
+        match sign_in(first, &mut notes).await {
+            Ok(signed_in) => {
+                plan.options.headers.push((AUTHORIZATION, authorization(&signed_in)?));
+                session = Some(signed_in);
+            }
+            Err(error) => return shut_out(plan, &notes, error, watch),
+        }
+    }
+    if let Some(second) = logins.second {
+        let signed_in = sign_in(second, &mut Notes::new()).await?;
+        let mut options = plan.other.take().unwrap_or_else(|| {
+            let headers = plan.options.headers.iter().filter(|(name, _)| *name != AUTHORIZATION).cloned();
+            crate::peer::Options { headers: headers.collect(), ..plan.options.clone() }
+        });
+        options.headers.push((AUTHORIZATION, authorization(&signed_in)?));
+        plan.other = Some(options);
+    }
+    let mut report = match nothing_else {
+        true => empty(&plan),
+        false => crate::conformance::run(plan, &mut watch).await?,
+    };
+    if let Some(mut session) = session {
+        attack(&mut session, &mut notes).await;
+        let wanted =
+            |finding: &Finding| mine.is_empty() || mine.iter().any(|id| covers(id, finding.check.id));
+        add(&mut report, notes.findings(Revision::MODERN).into_iter().filter(wanted), watch);
+    }
+    Ok(report)
+}
+
+/// Every check, those of a login among them.
+pub fn all() -> impl Iterator<Item = &'static crate::conformance::Check> {
+    checks::all().chain(CHECKS)
+}
+
+fn covers(wanted: &str, id: &str) -> bool {
+    id == wanted || id.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn authorization(session: &Session) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&session.authorization()).map_err(|e| {
+        Error::invalid("The access token has characters that cannot be sent in a header.").because(e)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn add(report: &mut Report, findings: impl Iterator<Item = Finding>, mut watch: impl FnMut(&Finding)) {
+    for finding in findings {
+        watch(&finding);
+        report.findings.push(finding);
+    }
+}
+
+/// A report in which no lane was run.
+fn empty(plan: &Plan) -> Report {
+    let target = match &plan.options.target {
+        crate::peer::Target::Url(url) => super::web::without_query(url),
+        crate::peer::Target::Command(_) => String::new(),
+    };
+    Report { target, lanes: Vec::new(), findings: Vec::new(), sent: 0 }
+}
+
+/// The report where the first identity cannot be signed in, if what was found on the way is why.
+fn shut_out(plan: Plan, notes: &Notes, error: Error, watch: impl FnMut(&Finding)) -> Result<Report> {
+    let findings = notes.findings(Revision::MODERN);
+    if !findings.iter().any(|finding| matches!(finding.outcome, Outcome::Failed(_))) {
+        return Err(error);
+    }
+    let mut report = empty(&plan);
+    let why = format!("nobody could be signed in: {}", error.public);
+    report.lanes =
+        plan.revisions.iter().map(|&asked| LaneReport { asked, tested: Err(why.clone()) }).collect();
+    add(&mut report, findings.into_iter(), watch);
+    Ok(report)
+}
