@@ -1,10 +1,17 @@
 //! What the token endpoint answers, and what an endpoint that wants a token does with one.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::request::Client;
 use super::web::{Answer, Web};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+
+/// How often a request is made that is refused for being one too many.
+const TRIES: u32 = 4;
+/// The longest pause between.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Tokens that were given.
 #[derive(Clone, Debug)]
@@ -26,12 +33,21 @@ impl Tokens {
     }
 }
 
-/// Asks the token endpoint at `url`, or another that takes a client's form.
+/// Asks the token endpoint at `url`, or another that takes a client's form; again after a pause where it is asked to.
 ///
 /// # Errors
-/// Those of [`Web::send`].
+/// `TooMany` when that does not help: what was refused for being too often says nothing about the rest. Those of
+/// [`Web::send`].
 pub async fn ask(web: &Web, url: &str, client: &Client, pairs: &[(&str, &str)]) -> Result<Answer> {
-    web.post_form(url, &client.form(pairs), client.authorization().as_ref()).await
+    for _ in 0..TRIES {
+        let answer = web.post_form(url, &client.form(pairs), client.authorization().as_ref()).await?;
+        if answer.status != 429 {
+            return Ok(answer);
+        }
+        let wanted = answer.field("retry-after").and_then(|seconds| seconds.parse().ok());
+        tokio::time::sleep(Duration::from_secs(wanted.unwrap_or(2)).min(LONGEST_PAUSE)).await;
+    }
+    Err(Error::new(Kind::TooMany, "the authorization server refuses so many requests (429)"))
 }
 
 /// A first message that changes nothing: what a token is shown with to see whether it is taken.
