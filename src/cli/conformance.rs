@@ -1,5 +1,7 @@
 //! `chaterimo conformance`: whether an MCP server keeps to the specification.
 
+mod identities;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,10 +10,11 @@ use clap::ValueEnum;
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
+use self::identities::Identities;
 use super::Context;
 use crate::conformance::expected::Expected;
 use crate::conformance::report::{Form, Judged};
-use crate::conformance::{self, Calls, Finding, Level, Plan, checks, page};
+use crate::conformance::{self, Calls, Finding, Level, Plan, login, page};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Options, Target};
 use crate::protocol::revision::Revision;
@@ -52,6 +55,8 @@ pub struct Args {
     /// Trust the certificate authorities in this PEM file as well
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    identities: Identities,
     /// The MCP server to test over HTTP, such as https://mcp.example.com/mcp
     #[arg(required_unless_present_any = ["command", "list"], conflicts_with = "command")]
     url: Option<String>,
@@ -82,7 +87,8 @@ impl Args {
                 tell(context, finding);
             }
         };
-        let report = runtime.block_on(conformance::run(self.plan(), watch)).map_err(could_not_run)?;
+        let logins = self.identities.logins(self.url.as_deref().unwrap_or_default(), self.ca_file.as_deref());
+        let report = runtime.block_on(login::run(self.plan(), logins, watch)).map_err(could_not_run)?;
         let judged = Judged { report: &report, expected: &expected };
         match file {
             None => context.out.line(judged.write(form).trim_end())?,
@@ -128,13 +134,8 @@ impl Args {
             patience: Duration::from_secs(self.timeout),
             ..Options::new(target)
         };
-        Plan {
-            options,
-            other: None,
-            revisions,
-            only: self.only,
-            calls: self.calls.into_iter().collect::<Calls>(),
-        }
+        let other = self.identities.other(&options);
+        Plan { options, other, revisions, only: self.only, calls: self.calls.into_iter().collect::<Calls>() }
     }
 }
 
@@ -150,7 +151,7 @@ fn tell(context: &Context, finding: &Finding) {
 }
 
 fn list(context: &mut Context) -> Result<()> {
-    let rows = checks::all().map(|check| {
+    let rows = login::all().map(|check| {
         let level = match check.level {
             Level::Must => "MUST",
             Level::Should => "SHOULD",

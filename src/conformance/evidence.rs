@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use hyper::header::HeaderMap;
 
-use crate::peer::{Exchange, Headers, Options, Target};
+use crate::peer::{Exchange, Headers, Options, Raw, Target};
 use crate::record::redact::Redactor;
 
 /// How much of a body is kept, in characters.
@@ -83,13 +83,19 @@ impl Scribe {
     fn request(&self, url: &str, exchange: &Exchange) -> String {
         let sent = &exchange.sent;
         let mut out = format!("{} {}\n", sent.method, sent.url.as_deref().unwrap_or(url));
-        for (name, value) in self.fields.0.iter().chain(&sent.headers.0) {
+        for (name, value) in self.fields_of(sent) {
             let _ = writeln!(out, "{name}: {}", String::from_utf8_lossy(value));
         }
         if !sent.body.is_empty() {
             let _ = write!(out, "\n{}", text(&sent.body));
         }
         out
+    }
+
+    /// The fields of a request: those of all, but where it has its own.
+    fn fields_of<'a>(&'a self, sent: &'a Raw) -> impl Iterator<Item = &'a (String, Vec<u8>)> {
+        let common = self.fields.0.iter().filter(|(name, _)| sent.headers.get(name).is_none());
+        common.chain(&sent.headers.0)
     }
 
     fn curl(&self, url: &str, shown: &Shown) -> String {
@@ -109,7 +115,7 @@ impl Scribe {
     fn curl_of(&self, url: &str, exchange: &Exchange, session: Option<&str>) -> String {
         let sent = &exchange.sent;
         let mut out = format!("curl -sSi -X {} {}", sent.method, quote(sent.url.as_deref().unwrap_or(url)));
-        for (name, value) in self.fields.0.iter().chain(&sent.headers.0) {
+        for (name, value) in self.fields_of(sent) {
             let value = String::from_utf8_lossy(value);
             let field = match session {
                 Some(id) if name == "mcp-session-id" && *id == *value => format!("\"{name}: $SESSION\""),
@@ -174,7 +180,6 @@ fn quote(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::Raw;
 
     #[test]
     fn credentials_are_not_shown_and_the_command_can_be_pasted() {

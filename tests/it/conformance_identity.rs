@@ -136,10 +136,14 @@ impl Mixed {
         }
     }
 
-    /// Promises whatever is wanted, and ends when anybody cancels.
+    /// Promises anybody news of what there is, and ends when anybody cancels.
     fn listen(&self, message: &Value, stream: &mut TcpStream) {
         self.cancelled.store(false, Ordering::SeqCst);
-        let params = json!({"notifications": message["params"]["notifications"],
+        let mut wanted = message["params"]["notifications"].clone();
+        if let Some(uris) = wanted["resourceSubscriptions"].as_array_mut() {
+            uris.retain(|uri| uri == "mixed://diary");
+        }
+        let params = json!({"notifications": wanted,
             "_meta": {"io.modelcontextprotocol/subscriptionId": message["id"]}});
         let told =
             json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params});

@@ -8,8 +8,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use chaterimo::client;
-use chaterimo::conformance::Outcome;
-use chaterimo::conformance::login::{Browser, CHECKS, Notes, Options, attack, sign_in};
+use chaterimo::conformance::login::{Browser, CHECKS, Logins, Options, run};
+use chaterimo::conformance::{Calls, Outcome, Plan};
+use chaterimo::peer;
 use chaterimo::protocol::revision::Revision;
 use chaterimo::store::user::Role;
 use tokio::sync::oneshot;
@@ -34,21 +35,18 @@ fn found(url: String, mut person: impl FnMut(&str)) -> Vec<(&'static str, Outcom
     let worker = std::thread::spawn(move || {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(async move {
-            let mut notes = Notes::new();
-            let http = client::Options::default();
-            match sign_in(Options { url, client_id: None, browser, http }, &mut notes).await {
-                Ok(mut session) => attack(&mut session, &mut notes).await,
-                Err(error) => notes.fail("token-accepted", error.public),
-            }
-            notes
-        })
+        let options = peer::Options::new(peer::Target::Url(url.clone()));
+        let only = vec!["auth".to_owned()];
+        let revisions = vec![Revision::MODERN];
+        let plan = Plan { options, other: None, revisions, only, calls: Calls::new() };
+        let first = Options { url, client_id: None, browser, http: client::Options::default() };
+        runtime.block_on(run(plan, Logins { first: Some(first), second: None }, |_| {})).unwrap()
     });
     for (url, done) in asked {
         person(&url);
         let _ = done.send(());
     }
-    let findings = worker.join().unwrap().findings(Revision::MODERN);
+    let findings = worker.join().unwrap().findings;
     findings.into_iter().map(|finding| (finding.check.id, finding.outcome)).collect()
 }
 

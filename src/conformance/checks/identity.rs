@@ -62,6 +62,15 @@ async fn other(bench: &Bench) -> Result<Other, Stop> {
     }
 }
 
+/// Notes an exchange of the second identity as evidence, with the fields that it was sent with.
+fn note(bench: &mut Bench, other: &Other, exchange: &Exchange) {
+    let mut exchange = exchange.clone();
+    for (name, value) in &other.dialler.options().headers {
+        exchange.sent.headers.set_bytes(name.as_str(), value.as_bytes());
+    }
+    bench.note(exchange);
+}
+
 /// A session of the first identity that no other check uses, and its id.
 async fn fresh(bench: &Bench) -> Result<(crate::peer::Peer, String), Stop> {
     let mut peer = bench.dialler.dial()?;
@@ -88,7 +97,7 @@ async fn session(bench: &mut Bench) -> Verdict {
     if made_up.result().is_some() {
         return skip("the server answers in sessions that never were, so a session's id opens nothing");
     }
-    bench.note(answer.clone());
+    note(bench, &other, &answer);
     ensure(answer.result().is_none(), || "the session of the first identity answers to the second".to_owned())
 }
 
@@ -99,7 +108,7 @@ async fn session_end(bench: &mut Bench) -> Verdict {
     let ended = other.peer.raw(Raw { method: "DELETE".into(), headers, ..Raw::default() }).await?;
     let alive = peer.ask("ping", Value::Null).await?;
     peer.close(bench.moment()).await;
-    bench.note(ended);
+    note(bench, &other, &ended);
     ensure(alive.result().is_some(), || {
         format!(
             "after a DELETE of the second identity the first one's session is gone: {}",
@@ -117,7 +126,7 @@ async fn session_stream(bench: &mut Bench) -> Verdict {
     let answer = other.peer.raw(raw).await?;
     peer.close(bench.moment()).await;
     let opened = answer.status == Some(200) && answer.media_type() == "text/event-stream";
-    bench.note(answer);
+    note(bench, &other, &answer);
     ensure(!opened, || "the second identity opened a stream in the first one's session".to_owned())
 }
 
@@ -142,7 +151,7 @@ async fn cancel(bench: &mut Bench) -> Verdict {
     let told = other.peer.tell("notifications/cancelled", json!({"requestId": message["id"]})).await?;
     while bench.peer.hear(&mut stream, moment).await?.is_some() {}
     let ended = stream.has_ended();
-    bench.note(told);
+    note(bench, &other, &told);
     ensure(!ended, || "a notification of the second identity ended the first one's stream".to_owned())
 }
 
@@ -159,18 +168,31 @@ async fn own_uris(bench: &mut Bench, other: &mut Other) -> Result<Vec<String>, S
     }
 }
 
+/// A URI like `uri` that surely nothing has: with another number at its end, or a longer one.
+fn nothing_like(uri: &str) -> String {
+    let stem = uri.trim_end_matches(|c: char| c.is_ascii_digit());
+    if stem.len() < uri.len() { format!("{stem}987654321") } else { format!("{uri}-987654321") }
+}
+
 async fn subscriptions(bench: &mut Bench) -> Verdict {
     let mut other = other(bench).await?;
     let own = own_uris(bench, &mut other).await?;
-    let uris: Vec<_> = own.iter().map(String::as_str).collect();
+    let nothing = own.first().map(|uri| nothing_like(uri)).unwrap_or_default();
+    let uris: Vec<_> = own.iter().chain([&nothing]).map(String::as_str).collect();
     let message = listen(&mut other, &uris);
     let mut stream = other.peer.listen(Some(&message)).await?;
     let patience = bench.dialler.options().patience;
     let Some(told) = other.peer.hear(&mut stream, patience).await? else {
         return skip("the server keeps no stream open (subscriptions/listen)");
     };
+    note(bench, &other, stream.exchange());
     let agreed = told.pointer("/params/notifications/resourceSubscriptions").and_then(Value::as_array);
     let promised: Vec<_> = agreed.into_iter().flatten().filter_map(Value::as_str).collect();
+    if promised.contains(&&*nothing) {
+        return skip(
+            "the server promises news of any URI, also of what is not there, so the promise tells nothing",
+        );
+    }
     ensure(promised.is_empty(), || {
         format!(
             "the second identity is promised news of what only the first lists: {}",
@@ -185,7 +207,7 @@ async fn resources(bench: &mut Bench) -> Verdict {
         let read = other.ask("resources/read", json!({"uri": uri})).await?;
         let contents = read.result().and_then(|result| result.get("contents")).and_then(Value::as_array);
         if contents.is_some_and(|contents| !contents.is_empty()) {
-            bench.note(read);
+            note(bench, &other, &read);
             return fail(format!("the second identity reads {}, which only the first lists", short(&uri)));
         }
     }
@@ -275,7 +297,7 @@ async fn tasks(bench: &mut Bench) -> Verdict {
     for id in mine.into_iter().take(MAX_TRIED) {
         let answer = other.ask("tasks/get", json!({"taskId": id})).await?;
         if answer.result().is_some() {
-            bench.note(answer);
+            note(bench, &other, &answer);
             return fail("the second identity finds a task of the first one's");
         }
     }
@@ -384,6 +406,12 @@ async fn results(bench: &mut Bench) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uri_that_nothing_has_looks_like_one_that_something_has() {
+        assert_eq!(nothing_like("a://things/17"), "a://things/987654321");
+        assert_eq!(nothing_like("a://diary"), "a://diary-987654321");
+    }
 
     #[test]
     fn ids_are_found_where_they_stand() {

@@ -1,7 +1,7 @@
 //! What became of each row of the table.
 
 use super::table::CHECKS;
-use crate::conformance::{Finding, Level, Outcome};
+use crate::conformance::{Check, Finding, Level, Outcome};
 use crate::protocol::revision::Revision;
 
 /// What became of one rule.
@@ -71,16 +71,16 @@ impl Notes {
 
     /// The findings of all rows, in the order of the table; `revision` is the one that the report cites.
     pub fn findings(&self, revision: Revision) -> Vec<Finding> {
-        let finding = |check: &'static crate::conformance::Check| {
-            let outcome = match (self.of(name(check.id)), check.level) {
-                (Some(Verdict::Passed(_)), _) => Outcome::Passed,
-                (Some(Verdict::Failed(seen)), Level::Must) => Outcome::Failed(seen.clone()),
-                (Some(Verdict::Failed(seen)), Level::Should) => Outcome::Warned(seen.clone()),
-                (Some(Verdict::Warned(seen)), _) => Outcome::Warned(seen.clone()),
-                (Some(Verdict::NotExercised(why)), _) => Outcome::NotExercised(why.clone()),
-                (None, _) => Outcome::NotExercised("what comes before it did not succeed".to_owned()),
+        let finding = |check: &'static Check| {
+            let (outcome, seen) = match (self.of(name(check.id)), check.level) {
+                (Some(Verdict::Passed(seen)), _) => (Outcome::Passed, Some(seen.clone())),
+                (Some(Verdict::Failed(seen)), Level::Must) => (Outcome::Failed(seen.clone()), None),
+                (Some(Verdict::Failed(seen)), Level::Should) => (Outcome::Warned(seen.clone()), None),
+                (Some(Verdict::Warned(seen)), _) => (Outcome::Warned(seen.clone()), None),
+                (Some(Verdict::NotExercised(why)), _) => (Outcome::NotExercised(why.clone()), None),
+                (None, _) => (Outcome::NotExercised("what comes before it did not succeed".to_owned()), None),
             };
-            Finding::new(check, revision, outcome)
+            Finding { said: seen.into_iter().collect(), ..Finding::new(check, revision, outcome) }
         };
         CHECKS.iter().map(finding).collect()
     }

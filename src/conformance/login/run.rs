@@ -55,9 +55,12 @@ pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)
     };
     if let Some(mut session) = session {
         attack(&mut session, &mut notes).await;
+        report.sent += session.web.sent();
         let wanted =
             |finding: &Finding| mine.is_empty() || mine.iter().any(|id| covers(id, finding.check.id));
-        add(&mut report, notes.findings(Revision::MODERN).into_iter().filter(wanted), watch);
+        let cited = report.lanes.iter().find_map(|lane| lane.tested.as_ref().ok());
+        let revision = cited.map_or(Revision::MODERN, |(revision, _)| *revision);
+        add(&mut report, notes.findings(revision).into_iter().filter(wanted), watch);
     }
     Ok(report)
 }

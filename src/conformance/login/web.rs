@@ -3,6 +3,8 @@
 //! Nothing that is said of an answer holds a secret: of a body the member `error` alone, of a place to go its origin
 //! and path.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -23,6 +25,7 @@ const AGENT: &str = concat!("chaterimo-conformance/", env!("CARGO_PKG_VERSION"))
 #[derive(Clone)]
 pub struct Web {
     client: Client,
+    sent: Arc<AtomicUsize>,
 }
 
 /// An answer, whole, or of a stream its beginning.
@@ -40,7 +43,13 @@ impl Web {
     /// # Errors
     /// `Config` when the CA file cannot be read.
     pub fn new(options: client::Options) -> Result<Web> {
-        Ok(Web { client: Client::new(client::Options { head: PATIENCE, ..options })? })
+        let client = Client::new(client::Options { head: PATIENCE, ..options })?;
+        Ok(Web { client, sent: Arc::default() })
+    }
+
+    /// How many requests were sent so far.
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Fetches `url`.
@@ -93,6 +102,7 @@ impl Web {
         let mut request =
             request.map_err(|e| Error::invalid("A URL or a field cannot be sent.").because(e))?;
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let answer = self.client.send(request).await?;
         Ok(read(answer).await)
     }

@@ -20,10 +20,17 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
     for lane in &report.lanes {
         let _ = match &lane.tested {
             Ok((revision, name)) => {
-                writeln!(out, "{revision}  {name}\n            {}", counts(judged, *revision))
+                writeln!(
+                    out,
+                    "{revision}  {name}\n            {}",
+                    counts(judged, |found| found == *revision)
+                )
             }
             Err(why) => writeln!(out, "{}  not tested: {why}", lane.asked),
         };
+    }
+    if report.lanes.is_empty() {
+        let _ = writeln!(out, "{}", counts(judged, |_| true));
     }
     let _ = writeln!(out, "\n{} messages and requests were sent.", report.sent);
     not_exercised(judged, &mut out);
@@ -50,9 +57,9 @@ fn section(title: &str, judged: &Judged<'_>, belongs: impl Fn(&Finding) -> bool,
     }
 }
 
-fn counts(judged: &Judged<'_>, revision: Revision) -> String {
+fn counts(judged: &Judged<'_>, belongs: impl Fn(Revision) -> bool) -> String {
     let count = |word: &str| {
-        judged.report.findings.iter().filter(|f| f.revision == revision && f.outcome.word() == word).count()
+        judged.report.findings.iter().filter(|f| belongs(f.revision) && f.outcome.word() == word).count()
     };
     ["passed", "failed", "warned", "not exercised"].map(|word| format!("{} {word}", count(word))).join(", ")
 }
