@@ -1,7 +1,9 @@
 //! Every kind of answer the engine makes, held against a schema of its revision.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use chaterimo::protocol::transcript::{From, Transcript};
 use chaterimo::protocol::{
     Annotations, Catalog, Engine, Incoming, McpHeaders, Outcome, Output, Refusal, ServerInfo, Session, Step,
     ToolDef, View, catalog, rpc,
@@ -195,15 +197,22 @@ fn official_name(answer: &Answer) -> &'static str {
     }
 }
 
+/// The official schema of a revision: `protocol-fixtures/schema/README.md` says where it is from.
+fn official(revision: &str) -> Value {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/protocol-fixtures/schema/official");
+    serde_json::from_str(&std::fs::read_to_string(format!("{folder}/{revision}.json")).unwrap()).unwrap()
+}
+
+/// Where the definitions of an official schema are.
+fn definitions_of(document: &Value) -> &'static str {
+    if document.get("$defs").is_some() { "$defs" } else { "definitions" }
+}
+
 #[test]
-#[ignore = "needs the official schemas: see protocol-fixtures/schema/README.md"]
 fn answers_fit_the_official_schemas() {
-    let folder =
-        std::env::var("MCP_SCHEMA_DIR").expect("MCP_SCHEMA_DIR names the folder of the official schemas");
     for answer in answers() {
-        let path = Path::new(&folder).join(format!("{}.json", answer.revision));
-        let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let definitions = if document.get("$defs").is_some() { "$defs" } else { "definitions" };
+        let document = official(answer.revision);
+        let definitions = definitions_of(&document);
         let whole =
             if answer.message.get("error").is_some() { &answer.message } else { &answer.message["result"] };
         check(&document, &format!("#/{definitions}/{}", official_name(&answer)), whole);
@@ -211,4 +220,153 @@ fn answers_fit_the_official_schemas() {
         let wrong = errors(&document, &format!("#/{definitions}/CallToolResult"), &json!({"content": 1}));
         assert!(!wrong.is_empty(), "the schema of {} refuses nothing", answer.revision);
     }
+}
+
+/// The official definitions, each compiled once.
+#[derive(Default)]
+struct Official {
+    documents: BTreeMap<String, Value>,
+    compiled: BTreeMap<String, jsonschema::Validator>,
+}
+
+impl Official {
+    /// Where `value` does not fit the definition of this name, where the revision has one.
+    fn errors(&mut self, revision: &str, name: &str, value: &Value) -> Vec<String> {
+        let document = self.documents.entry(revision.to_owned()).or_insert_with(|| official(revision));
+        if document[definitions_of(document)].get(name).is_none() {
+            return Vec::new();
+        }
+        let validator = self.compiled.entry(format!("{revision}/{name}")).or_insert_with(|| {
+            let reference = format!("#/{}/{name}", definitions_of(document));
+            let mut schema = document.clone();
+            let members = schema.as_object_mut().unwrap();
+            members.retain(|name, _| !matches!(name.as_str(), "anyOf" | "oneOf" | "type"));
+            members.insert("$ref".into(), reference.into());
+            jsonschema::validator_for(&schema).unwrap()
+        });
+        validator.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect()
+    }
+}
+
+/// What a message is by the official schemas, as far as it says so itself: the definitions it must fit.
+fn definition_of(message: &Value, from_client: bool, asked: &BTreeMap<String, String>) -> Option<String> {
+    let side = if from_client { "Client" } else { "Server" };
+    let method = message["method"].as_str();
+    // Extensions are not in the schemas.
+    if method.is_some_and(|method| method.starts_with("tasks/") || method == "notifications/tasks") {
+        return None;
+    }
+    match (method, message.get("id"), message.get("result")) {
+        (Some(_), Some(_), _) => Some(format!("{side}Request")),
+        (Some(_), None, _) => Some(format!("{side}Notification")),
+        (None, Some(id), Some(result)) => {
+            let method = asked.get(&id.to_string())?;
+            Some(result_name(method, result)?.to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn result_name(method: &str, result: &Value) -> Option<&'static str> {
+    match result["resultType"].as_str() {
+        Some("task") => return None,
+        Some("input_required") => return Some("InputRequiredResult"),
+        _ => {}
+    }
+    Some(match method {
+        "initialize" => "InitializeResult",
+        "server/discover" => "DiscoverResult",
+        "tools/list" => "ListToolsResult",
+        "tools/call" => "CallToolResult",
+        "resources/list" => "ListResourcesResult",
+        "resources/templates/list" => "ListResourceTemplatesResult",
+        "resources/read" => "ReadResourceResult",
+        "prompts/list" => "ListPromptsResult",
+        "prompts/get" => "GetPromptResult",
+        "completion/complete" => "CompleteResult",
+        "elicitation/create" => "ElicitResult",
+        "sampling/createMessage" => "CreateMessageResult",
+        "roots/list" => "ListRootsResult",
+        _ => "Result",
+    })
+}
+
+/// The revision that a request is written in, where it says so.
+fn revision_of(message: &Value) -> Option<&str> {
+    message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"].as_str()
+}
+
+fn transcripts() -> Vec<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol-fixtures/transcripts");
+    let mut found = Vec::new();
+    for folder in [folder.clone(), folder.join("oauth")] {
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        found.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")));
+    }
+    found
+}
+
+/// Which revision each message of a transcript is written in, and what it answers.
+struct Reader {
+    /// What the handshake agreed on.
+    legacy: String,
+    /// The methods that the client and the server asked for, by id.
+    asked: [BTreeMap<String, String>; 2],
+    /// The revision of each request, by id.
+    revisions: BTreeMap<String, String>,
+}
+
+impl Reader {
+    /// The revision of the next message, and the definition that it fits beside that of any message.
+    fn next(&mut self, message: &Value, from_client: bool) -> (String, Option<String>) {
+        let (own, others) = if from_client { (0, 1) } else { (1, 0) };
+        if let Some(agreed) = message["result"]["protocolVersion"].as_str() {
+            self.legacy = agreed.to_owned();
+        }
+        let id = message.get("id").map(Value::to_string).unwrap_or_default();
+        let method = message["method"].as_str();
+        let of_stream = !message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].is_null();
+        let revision = match (revision_of(message), method) {
+            (Some(named), _) => named,
+            (None, Some(_)) if of_stream => MODERN,
+            (None, Some(_)) => &self.legacy,
+            (None, None) => self.revisions.get(&id).unwrap_or(&self.legacy),
+        };
+        let revision = revision.to_owned();
+        if let Some(method) = method {
+            self.asked[own].insert(id.clone(), method.to_owned());
+            self.revisions.insert(id, revision.clone());
+        }
+        (revision, definition_of(message, from_client, &self.asked[others]))
+    }
+}
+
+#[test]
+fn recordings_fit_the_official_schemas() {
+    let (mut schemas, mut wrong, mut held) = (Official::default(), Vec::new(), 0);
+    for path in transcripts() {
+        let transcript = Transcript::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let (asked, revisions) = Default::default();
+        let mut reader = Reader { legacy: "2025-11-25".into(), asked, revisions };
+        for line in &transcript.lines {
+            let Some(message) = line.message.as_ref().filter(|message| message["jsonrpc"] == "2.0") else {
+                continue;
+            };
+            let (revision, definition) = reader.next(message, line.from == From::Client);
+            let whole = Some(("JSONRPCMessage".to_owned(), message));
+            let part = definition.map(|name| {
+                let value = if name.ends_with("Result") { &message["result"] } else { message };
+                (name, value)
+            });
+            for (name, value) in whole.into_iter().chain(part) {
+                held += 1;
+                let errors = schemas.errors(&revision, &name, value);
+                if !errors.is_empty() {
+                    wrong.push(format!("{}: {revision} {name}: {errors:?}\n{message}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {held}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(held > 500, "only {held} messages were held against a schema");
 }
