@@ -28,13 +28,17 @@ async fn main() -> Result<()> {
     let ["--port", port] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] else {
         return Err(USAGE.into());
     };
-    let fixture = Fixture::new()?;
     let local = Local::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?))).await?;
     writeln!(std::io::stdout(), "{}/mcp", local.origin())?;
-    let answer = move |request| http::answer(fixture.clone(), request);
     tokio::select! {
-        () = local.serve(answer) => {}
-        () = local::stopped() => {}
+        served = serve(local) => served,
+        () = local::stopped() => Ok(()),
     }
+}
+
+/// Serves until dropped.
+pub async fn serve(local: Local) -> Result<()> {
+    let fixture = Fixture::new()?;
+    local.serve(move |request| http::answer(fixture.clone(), request)).await;
     Ok(())
 }

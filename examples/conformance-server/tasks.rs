@@ -73,13 +73,18 @@ impl Tasks {
             let text = "Invalid params: there is no such task; perhaps its time is over.";
             return Err(Fault::new(200, INVALID_PARAMS, text));
         };
-        match op {
+        let moves = match op {
             TaskOp::Get => return Ok(task.details(id).into()),
+            _ if task.has_ended() => false,
             TaskOp::Update(answers) => task.take(answers)?,
-            TaskOp::Cancel if task.has_ended() => return Ok(json!({})),
-            TaskOp::Cancel => task.status = "cancelled",
+            TaskOp::Cancel => {
+                task.status = "cancelled";
+                true
+            }
+        };
+        if moves {
+            self.touched(id, task);
         }
-        self.touched(id, task);
         Ok(json!({}))
     }
 
@@ -112,7 +117,9 @@ impl Tasks {
             Arc::clone(&task.moved)
         })?;
         moved.notified().await;
-        self.change(id, |task| std::mem::take(&mut task.answers))
+        let mut all = self.all();
+        let task = all.get_mut(id).filter(|task| !task.has_ended())?;
+        Some(std::mem::take(&mut task.answers))
     }
 
     /// Changes a task that has not ended, and tells those who listen.
@@ -161,13 +168,15 @@ impl Task {
         matches!(self.status, "completed" | "failed" | "cancelled")
     }
 
-    /// Takes answers to what is open. Names that are not open are no news: they were answered, or never asked.
-    fn take(&mut self, answers: &Map<String, Value>) -> Result<(), Fault> {
+    /// Takes answers to what is open; whether there was any. Names that are not open are no news: they were answered, or
+    /// never asked.
+    fn take(&mut self, answers: &Map<String, Value>) -> Result<bool, Fault> {
         for (name, answer) in answers {
             if let Some(request) = self.open.get(name) {
                 check_answer(name, method(request), answer)?;
             }
         }
+        let were_open = self.open.len();
         for (name, answer) in answers {
             if self.open.shift_remove(name).is_some() {
                 self.answers.insert(name.clone(), answer.clone());
@@ -176,7 +185,7 @@ impl Task {
         if self.open.is_empty() && self.status == "input_required" {
             self.status = "working";
         }
-        Ok(())
+        Ok(self.open.len() < were_open)
     }
 
     /// `Task`.

@@ -9,6 +9,7 @@ mod canary;
 mod cli;
 mod conformance_identity;
 mod conformance_login;
+mod conformance_server;
 mod content;
 mod http;
 mod import;
