@@ -222,7 +222,8 @@ impl App {
             }
             Err(Held::Refused(refusal)) => self.refuse(caller, refusal, row),
             Err(Held::Fault(fault)) => return self.hold(caller, call, Outcome::Fault(fault), row),
-            Err(Held::Asked(ask, arguments)) => {
+            Err(Held::Asked(held)) => {
+                let (ask, arguments) = *held;
                 if let Target::Tool { arguments: room, .. } = &mut call.target {
                     *room = arguments;
                 }

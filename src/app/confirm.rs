@@ -23,7 +23,7 @@ pub(super) enum Held {
     /// It is no call that makes sense.
     Fault(Fault),
     /// The person is asked first; and the arguments, for the call that comes again.
-    Asked(Ask, Map<String, Value>),
+    Asked(Box<(Ask, Map<String, Value>)>),
 }
 
 impl From<Refusal> for Held {
@@ -57,7 +57,7 @@ impl App {
         let Some(answer) = answer else {
             let state = Some(seal(&self.keyring, &bound, &version, now));
             let again = arguments.as_object().cloned().unwrap_or_default();
-            return Err(Held::Asked(Ask { requests: request(&question), state }, again));
+            return Err(Held::Asked(Box::new((Ask { requests: request(&question), state }, again))));
         };
         if !is_yes(answer) {
             return Err(declined(&question).into());
