@@ -33,10 +33,11 @@ impl Changes {
         Changes(Arc::new(Shared { store, number, noted: AtomicBool::new(false), looking: Mutex::new(false) }))
     }
 
-    /// The number from now on. It moves soon after this without any change too, so that nothing falls between.
+    /// The number from now on. It counts as moved at first, without any change, so that nothing falls between.
     pub(super) fn receiver(&self) -> watch::Receiver<u64> {
         let mut looking = self.0.looking();
-        let receiver = self.0.number.subscribe();
+        let mut receiver = self.0.number.subscribe();
+        receiver.mark_changed();
         if !*looking {
             let shared = Arc::downgrade(&self.0);
             let thread = std::thread::Builder::new().name("changes".to_owned()).spawn(move || look(&shared));

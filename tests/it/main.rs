@@ -11,6 +11,7 @@ mod conformance_identity;
 mod conformance_login;
 mod conformance_server;
 mod content;
+mod conversing;
 mod http;
 mod import;
 mod isolation;

@@ -53,14 +53,14 @@ fn rename(server: &Server, key: &str, name: &str) {
     assert!(reply.body.contains(name), "{reply:?}");
 }
 
-/// The messages of a stream until one has `wanted` in it.
-struct Events {
+/// The messages of a stream.
+pub struct Events {
     stream: TcpStream,
     read: String,
 }
 
 impl Events {
-    fn open(server: &Server, request: &str) -> Events {
+    pub fn open(server: &Server, request: &str) -> Events {
         let mut stream = server.connect();
         stream.write_all(request.as_bytes()).unwrap();
         let head = read_head(&mut stream);
@@ -70,7 +70,7 @@ impl Events {
     }
 
     /// The next message.
-    fn next(&mut self) -> Value {
+    pub fn next(&mut self) -> Value {
         loop {
             let message = self.read.split_once("data: ").and_then(|(_, rest)| rest.split_once("\n\n"));
             if let Some((message, rest)) = message {
