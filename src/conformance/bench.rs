@@ -13,7 +13,7 @@ use super::evidence::Shown;
 use super::expect::{self, skip};
 use super::wire::Wire;
 use crate::error::Result;
-use crate::peer::{Dialler, Exchange, Peer, Raw};
+use crate::peer::{Dialler, End, Exchange, Peer, Raw};
 use crate::protocol::framing::encode;
 use crate::protocol::revision::Revision;
 
@@ -21,6 +21,8 @@ use crate::protocol::revision::Revision;
 const MAX_PAGES: usize = 20;
 /// The most exchanges that are kept as the evidence of one check.
 const MAX_NOTED: usize = 40;
+/// The most tools that are called.
+const MAX_CALLS: usize = 5;
 
 /// Calls that whoever runs the checks allows: tools by name and the arguments to call them with.
 pub type Calls = BTreeMap<String, Value>;
@@ -58,6 +60,7 @@ pub struct Bench {
     pub(super) wire: Wire,
     pub(super) noted: Vec<Shown>,
     lists: BTreeMap<&'static str, Arc<Listed>>,
+    called: Option<Arc<Vec<(Value, Exchange)>>>,
 }
 
 impl Bench {
@@ -82,6 +85,7 @@ impl Bench {
             wire,
             noted: Vec::new(),
             lists: BTreeMap::new(),
+            called: None,
         }
     }
 
@@ -118,14 +122,19 @@ impl Bench {
     /// When the server cannot be talked to.
     pub async fn raw_on(&mut self, peer: &mut Peer, raw: Raw) -> Result<Exchange> {
         let exchange = peer.raw(raw.clone()).await;
-        self.conclude(raw, exchange)
+        let opening = peer.opening().to_vec();
+        let concluded = self.conclude(raw, exchange);
+        if let Some(shown) = self.noted.last_mut() {
+            shown.opening = opening;
+        }
+        concluded
     }
 
     fn conclude(&mut self, raw: Raw, exchange: Result<Exchange>) -> Result<Exchange> {
         match exchange {
             Ok(exchange) => Ok(self.note(exchange)),
             Err(error) => {
-                self.note(Exchange { sent: raw, end: crate::peer::End::Broken, ..Exchange::default() });
+                self.note(Exchange { sent: raw, end: End::Broken, ..Exchange::default() });
                 Err(error)
             }
         }
@@ -268,6 +277,59 @@ impl Bench {
                 "no tool says that it only reads (readOnlyHint) and wants no arguments; --call NAME='{…}' names one to call",
             ),
         }
+    }
+
+    /// The calls of those tools, each with its exchange: made once, with the token `progress-N` for progress, N from 0.
+    /// A call that takes longer than an answer may is left out: how long a tool takes is its own affair.
+    ///
+    /// # Errors
+    /// Not exercised when there is none.
+    pub async fn called(&mut self) -> Result<Arc<Vec<(Value, Exchange)>>, Stop> {
+        let done = match &self.called {
+            Some(done) => done.clone(),
+            None => {
+                let mut done = Vec::new();
+                for (number, (tool, arguments)) in
+                    self.callable().await?.into_iter().take(MAX_CALLS).enumerate()
+                {
+                    let meta = json!({"progressToken": format!("progress-{number}")});
+                    let exchange = self.call(&tool, arguments, meta).await?;
+                    match exchange.end {
+                        End::TimedOut => self.give_up(&exchange).await?,
+                        _ => done.push((tool, exchange)),
+                    }
+                }
+                Arc::new(done)
+            }
+        };
+        self.called = Some(done.clone());
+        self.noted.clear();
+        match done.is_empty() {
+            false => Ok(done),
+            true => skip("no tool that can be called answered in time; --timeout sets how long that is"),
+        }
+    }
+
+    /// Tells the server that nobody waits any more; over HTTP in the modern era it knows.
+    async fn give_up(&mut self, exchange: &Exchange) -> Result<()> {
+        if self.revision.is_modern() && !self.peer.is_stdio() {
+            return Ok(());
+        }
+        let sent = serde_json::from_slice::<Value>(&exchange.sent.body).unwrap_or_default();
+        let params = json!({"requestId": sent.get("id"), "reason": "it takes too long"});
+        self.peer.tell("notifications/cancelled", params).await.map(|_| ())
+    }
+
+    /// Whether the server shakes hands on this legacy revision.
+    ///
+    /// # Errors
+    /// When the server cannot be talked to.
+    pub async fn serves(&mut self, revision: &str) -> Result<bool> {
+        let mut peer = self.dialler.dial()?;
+        let opening = peer.shake_hands(revision, json!({})).await?;
+        let agreed = opening.result().and_then(|result| result.get("protocolVersion")).cloned();
+        peer.close(self.moment()).await;
+        Ok(agreed == Some(json!(revision)))
     }
 
     /// Calls `tool`, with `meta` as its `_meta`.

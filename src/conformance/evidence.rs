@@ -23,7 +23,7 @@ pub(super) struct Shown {
 pub struct Evidence {
     /// What was sent: a request line, fields and body on HTTP, a line on stdio.
     pub request: String,
-    /// What came: status, fields and body, or lines.
+    /// What came: status, the fields that matter, and body; or lines.
     pub response: String,
     /// A command for a shell that sends it again. Where a credential belongs stands a placeholder.
     pub again: String,
@@ -105,8 +105,8 @@ impl Scribe {
         if let (Some(_), Some(opening)) = (in_session, shown.opening.first()) {
             let command = self.curl_of(url, opening, None);
             let _ = writeln!(out, "SESSION=$({command} | sed -n 's/^mcp-session-id: *//Ip' | tr -d '\\r')");
-            if let Some(told) = shown.opening.get(1) {
-                let _ = writeln!(out, "{}", self.curl_of(url, told, in_session));
+            for step in shown.opening.iter().skip(1) {
+                let _ = writeln!(out, "{}", self.curl_of(url, step, in_session));
             }
         }
         out + &self.curl_of(url, &shown.exchange, in_session)
@@ -133,13 +133,20 @@ impl Scribe {
 fn response(exchange: &Exchange) -> String {
     let Some(status) = exchange.status else { return "(nothing came)".to_owned() };
     let mut out = format!("HTTP {status}\n");
-    for (name, value) in &exchange.headers {
+    for (name, value) in exchange.headers.iter().filter(|(name, _)| tells(name.as_str())) {
         let _ = writeln!(out, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
     }
     if !exchange.body.is_empty() {
         let _ = write!(out, "\n{}", text(&exchange.body));
     }
     out
+}
+
+/// Whether a field of an answer has to do with MCP; the rest is the server's framework.
+fn tells(name: &str) -> bool {
+    let others =
+        ["content-type", "allow", "location", "www-authenticate", "x-accel-buffering", "retry-after"];
+    name.starts_with("mcp-") || others.contains(&name)
 }
 
 fn lines(exchange: &Exchange) -> String {

@@ -53,15 +53,17 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// The longest to wait for the end of one answer.
     pub patience: Duration,
+    /// The longest to wait for the first answer of a process, which may take long to start, if that is longer.
+    pub first: Duration,
     /// The most messages and requests that are ever sent, by all peers made of these options.
     pub max_requests: usize,
 }
 
 impl Options {
-    /// The options for `target`: no fields, 10 s for an answer, 10,000 requests.
+    /// The options for `target`: no fields, 10 s for an answer and 30 s for the first, 10,000 requests.
     pub fn new(target: Target) -> Options {
-        let patience = Duration::from_secs(10);
-        Options { target, headers: Vec::new(), ca_file: None, patience, max_requests: 10_000 }
+        let (patience, first) = (Duration::from_secs(10), Duration::from_secs(30));
+        Options { target, headers: Vec::new(), ca_file: None, patience, first, max_requests: 10_000 }
     }
 }
 
@@ -115,7 +117,7 @@ impl Dialler {
                 replies: replies.clone(),
             }),
             (Place::Command, Target::Command(command)) => {
-                Wire::Stdio(Box::new(Stdio::spawn(command, self.options.patience, replies.clone())?))
+                Wire::Stdio(Box::new(Stdio::spawn(command, &self.options, replies.clone())?))
             }
             (Place::Command, Target::Url(_)) => return Err(Error::internal("a URL is no command")),
         };
@@ -244,7 +246,12 @@ impl Peer {
         matches!(self.wire, Wire::Stdio(_))
     }
 
-    /// The exchanges of the handshake; empty where there was none.
+    /// Counts an exchange among those that led to the state of things, as the handshake did.
+    pub fn remember(&mut self, exchange: Exchange) {
+        self.opening.push(exchange);
+    }
+
+    /// The exchanges of the handshake, and what else led to the state of things; empty where there was none.
     pub fn opening(&self) -> &[Exchange] {
         &self.opening
     }

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
-use super::MAX_MESSAGE;
 use super::exchange::{End, Exchange, Raw, Wait, is_request};
 use super::replies::Replies;
+use super::{MAX_MESSAGE, Options};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::framing::lines::Lines;
@@ -32,13 +32,18 @@ pub(super) struct Stdio {
     stderr: Arc<Mutex<Vec<u8>>>,
     patience: Duration,
     replies: Replies,
+    /// The longest for the first answer.
+    first: Duration,
+    /// It has answered something, so it has started.
+    has_spoken: bool,
     /// Messages that came while another was waited for.
     early: VecDeque<Value>,
     pub(super) strays: Vec<String>,
 }
 
 impl Stdio {
-    pub(super) fn spawn(command: &[OsString], patience: Duration, replies: Replies) -> Result<Stdio> {
+    pub(super) fn spawn(command: &[OsString], options: &Options, replies: Replies) -> Result<Stdio> {
+        let (patience, first) = (options.patience, options.first);
         let (program, arguments) =
             command.split_first().ok_or_else(|| Error::invalid("There is no command to run."))?;
         let mut child = Command::new(program)
@@ -61,14 +66,26 @@ impl Stdio {
         let kept = Arc::<Mutex<Vec<u8>>>::default();
         tokio::spawn(keep(stderr, kept.clone()));
         let (early, strays) = (VecDeque::new(), Vec::new());
-        Ok(Stdio { child, stdin: Some(stdin), lines, stderr: kept, patience, replies, early, strays })
+        Ok(Stdio {
+            child,
+            stdin: Some(stdin),
+            lines,
+            stderr: kept,
+            patience,
+            first,
+            has_spoken: false,
+            replies,
+            early,
+            strays,
+        })
     }
 
     /// Writes the line, and reads until what is waited for came.
     pub(super) async fn exchange(&mut self, raw: Raw) -> Result<Exchange> {
         let waits = raw.wait != Wait::None;
         let mut exchange = self.tell(raw).await?;
-        let deadline = clock::instant() + self.patience;
+        let patience = if self.has_spoken { self.patience } else { self.patience.max(self.first) };
+        let deadline = clock::instant() + patience;
         while waits && exchange.answer.is_none() {
             let left = deadline.saturating_duration_since(clock::instant());
             let Some(message) = self.next(left).await else {
@@ -79,6 +96,7 @@ impl Stdio {
             exchange.body.push(b'\n');
             exchange.take(message);
         }
+        self.has_spoken |= exchange.answer.is_some();
         Ok(exchange)
     }
 

@@ -165,8 +165,8 @@ async fn a_process_is_asked_line_by_line_and_ends_with_its_stdin() {
 async fn a_process_that_is_gone_is_told_apart_from_one_that_is_silent() {
     let check = async |script: &str, expected: End| {
         let command = ["sh", "-c", script].map(OsString::from).to_vec();
-        let options =
-            Options { patience: Duration::from_millis(300), ..Options::new(Target::Command(command)) };
+        let (patience, first) = (Duration::from_millis(300), Duration::ZERO);
+        let options = Options { patience, first, ..Options::new(Target::Command(command)) };
         let asked = Dialler::new(options).unwrap().dial().unwrap().ask("ping", Value::Null).await.unwrap();
         assert_eq!(asked.end, expected, "{script}");
     };

@@ -37,8 +37,7 @@ crate::conformance_checks! {
     Must, same("basic#batching"), [], batch,
     "Several messages in one array are taken, and their answers come as an array or on a stream.";
     "rpc.no-batch", "A batch is refused", ANY.since(Revision::V2025_06_18), Should,
-    differs("basic/transports#sending-messages-to-the-server", "basic/transports/streamable-http#sending-messages"),
-    [], no_batch,
+    same("https://modelcontextprotocol.io/specification/2025-06-18/changelog"), [], no_batch,
     "What is sent is a single message; there are no batches in this revision.";
 }
 

@@ -92,6 +92,7 @@ async fn ended(bench: &mut Bench) -> Verdict {
         return skip("the server lets nobody end a session (HTTP 405)");
     }
     ensure((200..300).contains(&status), || format!("DELETE has the HTTP status {status}"))?;
+    peer.remember(ended);
     let message = peer.request("ping", Value::Null);
     let raw = peer.post(&message);
     let asked = bench.raw_on(&mut peer, raw).await?;
