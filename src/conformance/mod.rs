@@ -21,3 +21,6 @@ pub use self::bench::{Bench, Calls, Listed, Second};
 pub use self::check::{Check, Era, Level, Lifespan, Over, Run, Source, Stop, Verdict, differs, page, same};
 pub use self::evidence::Evidence;
 pub use self::run::{Finding, LaneReport, Outcome, Plan, Report, run};
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,9 @@ use crate::peer::{End, Exchange, is_answer, is_request};
 use crate::protocol::framing::sse::Parser;
 use crate::protocol::revision::Revision;
 
+/// The most issues that are kept.
+const MAX_ISSUES: usize = 200;
+
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Concern {
@@ -31,6 +34,8 @@ pub enum Concern {
     Log,
     /// Results that ask a client for what it cannot do.
     Input,
+    /// Results of a type that the client does not know.
+    Foreign,
     /// Events that hold no message.
     Events,
     /// Streams left open after the answer.
@@ -87,6 +92,7 @@ impl Wire {
     fn judge(&mut self, concern: Concern, exchange: &Exchange, wrong: Option<String>) {
         *self.seen.entry(concern).or_default() += 1;
         if let Some(text) = wrong
+            && self.issues.len() < MAX_ISSUES
             && self.issues.iter().all(|issue| issue.concern != concern || issue.text != text)
         {
             self.issues.push(Issue { concern, text, exchange: exchange.clone() });
@@ -157,6 +163,10 @@ impl Wire {
         let nameless = result.pointer("/_meta/io.modelcontextprotocol~1serverInfo").is_none();
         let text = || format!("the result of {asked} does not name the server");
         self.judge(Concern::ServerInfo, exchange, nameless.then(text));
+        let kind = result.get("resultType").and_then(Value::as_str).unwrap_or("complete");
+        let foreign = !["complete", "input_required"].contains(&kind);
+        let text = || format!("the result of {asked} has the resultType {kind:?}");
+        self.judge(Concern::Foreign, exchange, foreign.then(text));
         let asks = result.get("inputRequests").and_then(Value::as_object).is_some_and(|all| !all.is_empty());
         let text = || format!("{asked} wants input of a client that declared no capability");
         self.judge(Concern::Input, exchange, asks.then(text));

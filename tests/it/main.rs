@@ -7,6 +7,7 @@ mod bad_input;
 mod bridge;
 mod canary;
 mod cli;
+mod conformance;
 mod conformance_identity;
 mod conformance_login;
 mod conformance_server;

@@ -12,6 +12,7 @@ mod rpc;
 mod session;
 mod stdio;
 mod subscriptions;
+mod tasks;
 mod tools;
 mod wire;
 
@@ -32,6 +33,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         session::CHECKS,
         stdio::CHECKS,
         subscriptions::CHECKS,
+        tasks::CHECKS,
         identity::CHECKS,
         // Last, for they tell what the others saw.
         wire::CHECKS,

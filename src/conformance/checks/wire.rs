@@ -28,6 +28,9 @@ crate::conformance_checks! {
     "wire.no-undeclared-input", "No input is wanted that the client cannot give", NEW, Must, same("basic#meta"),
     ["input-required-result-capability-check"], input,
     "A server relies on no capability that the client has not declared.";
+    "wire.no-undeclared-results", "Results are of types that the client knows", NEW, Must, same("basic#resulttype"),
+    ["tasks-capability-negotiation"], foreign,
+    "A result is complete or wants input; other types are for clients that declared the extension they belong to.";
     "wire.media-type", "Answers are JSON or a stream", ANY.http(), Must,
     differs("basic/transports#sending-messages-to-the-server", "basic/transports/streamable-http#sending-messages"),
     [], media_type,
@@ -92,6 +95,10 @@ async fn logs(bench: &mut Bench) -> Verdict {
 
 async fn input(bench: &mut Bench) -> Verdict {
     tell(bench, Concern::Input, "no result came")
+}
+
+async fn foreign(bench: &mut Bench) -> Verdict {
+    tell(bench, Concern::Foreign, "no result came")
 }
 
 async fn media_type(bench: &mut Bench) -> Verdict {

@@ -49,6 +49,16 @@ def install_everything():
     return package / "dist/index.js", f"server-everything {version} (TypeScript SDK {sdk})"
 
 
+def install_typescript():
+    folder = CACHE / "ts2"
+    if not (folder / "node_modules/@modelcontextprotocol/server").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ["@modelcontextprotocol/server", "@modelcontextprotocol/node", "zod"]
+        run("npm", "install", "--prefix", folder, "--silent", *names, cwd=folder)
+    package = folder / "node_modules/@modelcontextprotocol/server/package.json"
+    return folder, f"TypeScript SDK {json.loads(package.read_text())['version']}"
+
+
 def install_fastmcp():
     python = CACHE / "fastmcp/bin/python"
     if not python.exists():
@@ -150,6 +160,14 @@ def everything(chaterimo, out):
     yield name, "stdio", conformance(chaterimo, ["--", node(), script, "stdio"], out / "everything-stdio.json")
 
 
+def typescript(chaterimo, out):
+    folder, name = install_typescript()
+    port, script = free_port(), HERE / "typescript_server.mjs"
+    with serving([node(), script, port, folder], port):
+        yield name, "HTTP", conformance(chaterimo, [f"http://127.0.0.1:{port}/mcp"], out / "typescript-http.json")
+    yield name, "stdio", conformance(chaterimo, ["--", node(), script, "stdio", folder], out / "typescript-stdio.json")
+
+
 def fastmcp(chaterimo, out):
     python, name = install_fastmcp()
     port, script = free_port(), HERE / "fastmcp_server.py"
@@ -158,7 +176,7 @@ def fastmcp(chaterimo, out):
     yield name, "stdio", conformance(chaterimo, ["--", python, script, "stdio"], out / "fastmcp-stdio.json")
 
 
-PEERS = {"ours": ours, "rust": rust, "everything": everything, "fastmcp": fastmcp}
+PEERS = {"ours": ours, "rust": rust, "typescript": typescript, "everything": everything, "fastmcp": fastmcp}
 
 
 def table(runs):
