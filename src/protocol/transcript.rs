@@ -12,6 +12,7 @@ pub mod turns;
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -135,11 +136,13 @@ pub struct Http {
 }
 
 impl Transcript {
-    /// Reads a transcript. What is wrong is told with its line, counted from 1.
+    /// Reads a transcript. What is wrong is told with its line, counted from 1. A last line that was cut off is left out,
+    /// for so a recorder leaves it that was killed; a client that the first line does not name is found in its messages.
     pub fn parse(text: &str) -> Result<Transcript> {
+        let text = whole_lines(text);
         let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let (_, first) = lines.next().ok_or_else(|| Error::invalid("The transcript is empty."))?;
-        let header: Header = read(0, first)?;
+        let mut header: Header = read(0, first)?;
         if header.transcript != VERSION {
             let text =
                 format!("Line 1: this is version {} of the format; {VERSION} is read.", header.transcript);
@@ -149,6 +152,11 @@ impl Transcript {
             lines.map(|(i, line)| read(i, line)).take(MAX_LINES + 1).collect::<Result<_>>()?;
         if lines.len() > MAX_LINES {
             return Err(Error::invalid(format!("The transcript has more than {MAX_LINES} lines.")));
+        }
+        if header.client.name.is_empty() {
+            let said = lines.iter().filter(|line| line.from == From::Client);
+            header.client =
+                said.filter_map(|line| client_of(line.message.as_ref()?)).next().unwrap_or_default();
         }
         Ok(Transcript { header, lines })
     }
@@ -160,12 +168,32 @@ impl Transcript {
     }
 }
 
+/// Who the client of this message says it is, in either era.
+pub fn client_of(message: &Value) -> Option<ClientInfo> {
+    let params = message.get("params")?;
+    let modern = || params.get("_meta")?.get("io.modelcontextprotocol/clientInfo");
+    let info = params.get("clientInfo").or_else(modern)?;
+    let text = |name: &str| info.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(ClientInfo {
+        name: text("name").unwrap_or_default(),
+        version: text("version").unwrap_or_default(),
+        title: text("title"),
+    })
+}
+
 /// One line of the format, with its newline: of a [`Header`] or of a [`Line`].
 pub fn line_of(value: &impl Serialize) -> String {
     let mut line = Vec::new();
     super::rpc::put(&mut line, value);
     line.push(b'\n');
     String::from_utf8(line).unwrap_or_default() // serde_json writes UTF-8.
+}
+
+/// `text` without a last line that has no newline and is no JSON.
+fn whole_lines(text: &str) -> &str {
+    let (whole, last) = text.rsplit_once('\n').unwrap_or(("", text));
+    let cut = !whole.is_empty() && serde_json::from_str::<IgnoredAny>(last).is_err();
+    if cut { whole } else { text }
 }
 
 fn read<T: serde::de::DeserializeOwned>(index: usize, line: &str) -> Result<T> {
@@ -210,6 +238,19 @@ mod tests {
         check(&TEXT.replace("\"transcript\":1", "\"transcript\":2"), "Line 1: this is version 2");
         check(&TEXT.replace("\"server\"", "\"nobody\""), "Line 3: unknown variant");
         check(&TEXT.replace("at_ms\":2", "at_ms\":-2"), "Line 3: invalid value");
-        check(&format!("{TEXT}\n\nx"), "Line 6: expected value");
+        check(&format!("{TEXT}\n\nx\n"), "Line 6: expected value");
+    }
+
+    #[test]
+    fn what_a_killed_recorder_leaves_is_read() {
+        let last = r#"{"at_ms":2,"from":"server","exchange":1,"ht"#;
+        assert_eq!(Transcript::parse(&format!("{TEXT}{last}")).unwrap().lines.len(), 2);
+        assert_eq!(Transcript::parse(TEXT.trim_end()).unwrap().lines.len(), 2);
+
+        let said = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"clientInfo":{"name":"late","version":"3"}}}"#;
+        let nameless = TEXT.replace(r#"{"name":"c","version":"1"}"#, r#"{"name":"","version":""}"#);
+        let text = nameless.replace(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, said);
+        let client = Transcript::parse(&text).unwrap().header.client;
+        assert_eq!((client.name.as_str(), client.version.as_str()), ("late", "3"));
     }
 }

@@ -10,9 +10,9 @@ pub mod wrapper;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -22,11 +22,15 @@ use serde_json::Value;
 use self::redact::Redactor;
 use crate::clock::{self, Time};
 use crate::error::{Error, Result};
-use crate::protocol::transcript::{Endpoint, From, HEADERS, Header, Http, Line, Transport, VERSION, line_of};
+use crate::protocol::transcript::{
+    Endpoint, From, HEADERS, Header, Http, Line, Transport, VERSION, client_of, line_of,
+};
 use crate::protocol::wire::ClientInfo;
 
-/// Lines held back until the client says who it is, for that stands in the first line.
+/// Lines held back until the client says who it is, for that stands in the first line; and how long at most, for whoever
+/// is killed leaves what was written. A reader finds the client in its messages then.
 const MAX_HELD: usize = 1_000;
+const HOLD: Duration = Duration::from_millis(250);
 
 /// What to record, and where.
 #[derive(Clone, Debug)]
@@ -153,8 +157,16 @@ impl Writer {
     }
 
     fn run(mut self, notes: &mpsc::Receiver<Option<Note>>) -> io::Result<usize> {
-        while let Ok(Some(note)) = notes.recv() {
-            self.take(note)?;
+        loop {
+            let note = match self.held.is_empty() {
+                true => notes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => notes.recv_timeout(HOLD),
+            };
+            match note {
+                Ok(Some(note)) => self.take(note)?,
+                Err(RecvTimeoutError::Timeout) => self.introduce(None)?,
+                Ok(None) | Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
         self.introduce(None)?;
         Ok(self.written)
@@ -213,19 +225,6 @@ impl Writer {
         http.path = head.path.map(|path| self.redactor.path(&path));
         http
     }
-}
-
-/// Who the client of this message says it is, in either era.
-fn client_of(message: &Value) -> Option<ClientInfo> {
-    let params = message.get("params")?;
-    let modern = || params.get("_meta")?.get("io.modelcontextprotocol/clientInfo");
-    let info = params.get("clientInfo").or_else(modern)?;
-    let text = |name: &str| info.get(name).and_then(Value::as_str).map(str::to_owned);
-    Some(ClientInfo {
-        name: text("name").unwrap_or_default(),
-        version: text("version").unwrap_or_default(),
-        title: text("title"),
-    })
 }
 
 #[cfg(test)]

@@ -112,10 +112,11 @@ impl Target {
         let body = body.to_bytes();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let (method, headers) = (Some(parts.method.to_string()), parts.headers.clone());
+        let opens = parts.method == hyper::Method::GET;
         let head = Head { method, path: Some(path.clone()), status: None, headers };
         recorder.note(From::Client, Some(exchange), Some(head), body.clone());
         match self.forward(parts.method, &path, parts.headers, body).await {
-            Ok(answer) => tapped(answer, recorder, exchange),
+            Ok(answer) => tapped(answer, recorder, exchange, opens),
             Err(error) => {
                 let head = Head { status: Some(502), ..Head::default() };
                 recorder.note(From::Server, Some(exchange), Some(head), error.public.clone().into());
@@ -162,7 +163,8 @@ fn refuse(status: StatusCode, text: String) -> Answer {
     answer
 }
 
-fn tapped(answer: Response<client::Body>, recorder: Recorder, exchange: u64) -> Answer {
+/// The stream of a GET is noted at once, for nothing may ever come on it.
+fn tapped(answer: Response<client::Body>, recorder: Recorder, exchange: u64, opens: bool) -> Answer {
     let (mut parts, body) = answer.into_parts();
     let kind = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let seen = match kind.starts_with(b"text/event-stream") {
@@ -172,7 +174,10 @@ fn tapped(answer: Response<client::Body>, recorder: Recorder, exchange: u64) -> 
     let head =
         Head { status: Some(parts.status.as_u16()), headers: parts.headers.clone(), ..Head::default() };
     strip(&mut parts.headers);
-    let tap = Tapped { recorder, exchange, head: Some(head), seen };
+    let mut tap = Tapped { recorder, exchange, head: Some(head), seen };
+    if opens && matches!(tap.seen, Seen::Events(_)) {
+        tap.line(Bytes::new());
+    }
     Response::from_parts(parts, Either::Left(Tap { body, tap }))
 }
 

@@ -189,3 +189,24 @@ async fn wrong_options_are_told_at_once() {
     let error = Recording::begin(options(&folder)).err().unwrap();
     assert!(error.public.contains("it exists; name another file"), "{error}");
 }
+
+#[tokio::test]
+async fn a_stream_that_stays_silent_is_noted_when_it_opens() {
+    let (sender, answer) = streamed("text/event-stream");
+    let answer = Mutex::new(Some(answer));
+    let server = serve(move |_| {
+        let answer: Response<TestBody> = answer.lock().unwrap().take().unwrap();
+        async move { answer }
+    })
+    .await;
+    let recorded = Recorded::before(&server).await;
+    let get = Request::get(&recorded.url).header("accept", "text/event-stream").body(Bytes::new()).unwrap();
+    let mut body = send(get).await.into_body();
+    sender.send("data: {\"jsonrpc\":\"2.0\",\"method\":\"a\"}\n\n".into()).unwrap();
+    body.next_chunk().await.unwrap().unwrap();
+    drop(body);
+    let lines = recorded.finish().lines;
+    let shown =
+        lines.iter().map(|line| (line.http.as_ref().and_then(|http| http.status), line.message.is_some()));
+    assert_eq!(shown.collect::<Vec<_>>(), [(None, false), (Some(200), false), (None, true)]);
+}

@@ -58,3 +58,34 @@ fn a_command_that_fails_is_told_and_what_it_said_is_kept() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("exit status: 3"));
     assert_eq!(transcript.lines.len(), 1);
 }
+
+#[test]
+fn a_recorder_that_is_killed_leaves_what_was_said() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("out.jsonl");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chaterimo"))
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", "/usr/bin:/bin")
+        .args(["record", "--out"])
+        .arg(&file)
+        .args(["--", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The client does not say who it is, and nothing ends the recording.
+    let line = "{\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n";
+    child.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+    let started = std::time::Instant::now();
+    let mut text = String::new();
+    while text.lines().count() < 3 {
+        assert!(started.elapsed().as_secs() < 20, "{text}");
+        std::thread::yield_now();
+        text = std::fs::read_to_string(&file).unwrap_or_default();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let transcript = Transcript::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(transcript.lines.len(), 2);
+}
