@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
-use serde_json::Value;
 
 use self::redact::Redactor;
 use crate::clock::{self, Time};

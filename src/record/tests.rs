@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 use hyper::{Request, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::proxy::Proxy;
 use super::*;
