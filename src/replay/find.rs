@@ -19,8 +19,10 @@ pub(super) struct Finder {
 }
 
 impl Finder {
+    /// At the beginning, what no client does again counts as played, so that nothing waits for it.
     pub(super) fn new(turns: &[Turn]) -> Finder {
-        Finder { played: vec![0; turns.len()], next: 0 }
+        let never = |turn: &Turn| matches!(turn.kind, Kind::Other | Kind::Delete) || turn.turned_away();
+        Finder { played: turns.iter().map(|turn| u32::from(never(turn))).collect(), next: 0 }
     }
 
     /// Counts that this turn is played.

@@ -19,6 +19,8 @@ const FIELDS: [&str; 5] = ["accept", "content-type", "mcp-method", "mcp-name", "
 const SESSION_ID: &str = "mcp-session-id";
 /// How long a process may take to end.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How often, every 20 ms, to look whether a process that ended left a word on stderr.
+const LAST_WORDS: u32 = 25;
 
 pub(super) struct Run<'a> {
     pub(super) turns: &'a [Turn],
@@ -100,7 +102,11 @@ impl Run<'_> {
             self.dress(&mut raw, request);
         }
         let exchange = match self.peer.raw(raw).await {
+            Ok(exchange) if self.report.messages == 0 && has_ended(&exchange) => {
+                return Err(self.ended().await);
+            }
             Ok(exchange) => exchange,
+            Err(_) if self.report.messages == 0 && self.peer.is_stdio() => return Err(self.ended().await),
             Err(error) if self.report.messages == 0 => return Err(unreachable(&error)),
             Err(error) => return self.broke_off(turn, &error),
         };
@@ -171,13 +177,8 @@ impl Run<'_> {
     }
 
     /// # Errors
-    /// When the first message is refused for want of a credential, and so all would be; or gets no answer at all.
+    /// When the first message is refused for want of a credential, and so all would be.
     fn let_in(&self, exchange: &Exchange) -> Result<()> {
-        if self.report.messages == 1 && exchange.end == End::Broken && exchange.answer.is_none() {
-            let last = self.peer.stderr().trim_end().lines().last().map(|line| format!(" It said: {line}"));
-            let text = format!("The server ended before it answered.{}", last.unwrap_or_default());
-            return Err(Error::invalid(text));
-        }
         match exchange.status {
             Some(status @ (401 | 403)) if self.report.messages == 1 => Err(Error::invalid(format!(
                 "The server lets nobody in without its credential (HTTP {status}); give it with --header \
@@ -185,6 +186,20 @@ impl Run<'_> {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// The process ended before it said anything: here is the end of what it wrote to stderr.
+    async fn ended(&self) -> Error {
+        let mut said = self.peer.stderr();
+        for _ in 0..LAST_WORDS {
+            if !said.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            said = self.peer.stderr();
+        }
+        let last = said.trim_end().lines().last().map(|line| format!(" It said: {line}"));
+        Error::invalid(format!("The server ended before it answered.{}", last.unwrap_or_default()))
     }
 
     fn take_session(&mut self, turn: &Turn, exchange: &Exchange) {
@@ -300,6 +315,10 @@ impl Run<'_> {
         self.differs(turn, None, "", recorded.as_ref(), Some(&error.public.clone().into()));
         Ok(())
     }
+}
+
+fn has_ended(exchange: &Exchange) -> bool {
+    exchange.end == End::Broken && exchange.answer.is_none()
 }
 
 /// Whether it is told or asked. How often progress is told, and how far it is then, is the hour's.

@@ -218,3 +218,83 @@ fn what_broke_between_two_lists_of_tools_is_told() {
     assert_eq!(run(&["diff", old, "nothing.json"]).0, 2);
     assert_eq!(read(old).header.transport, Transport::Http);
 }
+
+/// A conversation with all that a server may say beside its answers, in the legacy era: progress, a log, a question to the
+/// client, a change of the list on the stream of a GET; and the end of the session.
+const LEGACY: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"http","endpoint":"full"}
+{"at_ms":0,"from":"client","exchange":1,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{}},"clientInfo":{"name":"c","version":"1"}}}}
+{"at_ms":1,"from":"server","exchange":1,"http":{"status":200,"headers":{"content-type":"application/json","mcp-session-id":"[session-1]"}},"message":{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"s","version":"1"}}}}
+{"at_ms":2,"from":"client","exchange":2,"http":{"method":"POST","path":"/mcp","headers":{"mcp-session-id":"[session-1]","mcp-protocol-version":"2025-11-25"}},"message":{"jsonrpc":"2.0","method":"notifications/initialized"}}
+{"at_ms":3,"from":"server","exchange":2,"http":{"status":202}}
+{"at_ms":4,"from":"client","exchange":3,"http":{"method":"GET","path":"/mcp","headers":{"accept":"text/event-stream","mcp-session-id":"[session-1]"}}}
+{"at_ms":5,"from":"server","exchange":3,"http":{"status":200,"headers":{"content-type":"text/event-stream"}}}
+{"at_ms":6,"from":"client","exchange":4,"http":{"method":"POST","path":"/mcp","headers":{"mcp-session-id":"[session-1]","mcp-protocol-version":"2025-11-25"}},"message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"order","arguments":{},"_meta":{"progressToken":"p"}}}}
+{"at_ms":7,"from":"server","exchange":4,"http":{"status":200,"headers":{"content-type":"text/event-stream"}},"message":{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}}
+{"at_ms":8,"from":"server","exchange":4,"message":{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"asking"}}}
+{"at_ms":9,"from":"server","exchange":4,"message":{"jsonrpc":"2.0","id":"ask-1","method":"elicitation/create","params":{"message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}
+{"at_ms":10,"from":"client","exchange":5,"http":{"method":"POST","path":"/mcp","headers":{"mcp-session-id":"[session-1]","mcp-protocol-version":"2025-11-25"}},"message":{"jsonrpc":"2.0","id":"ask-1","result":{"action":"accept","content":{}}}}
+{"at_ms":11,"from":"server","exchange":5,"http":{"status":202}}
+{"at_ms":12,"from":"server","exchange":4,"message":{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"ordered"}]}}}
+{"at_ms":13,"from":"server","exchange":3,"message":{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}}
+{"at_ms":14,"from":"client","exchange":6,"http":{"method":"DELETE","path":"/mcp","headers":{"mcp-session-id":"[session-1]"}}}
+{"at_ms":15,"from":"server","exchange":6,"http":{"status":204}}
+"#;
+
+/// The same of the modern era: a subscription, a cursor that is used again, input that is asked for in an answer.
+const MODERN: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"stdio","endpoint":"full"}
+{"at_ms":0,"from":"client","message":{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}},"notifications":{"toolsListChanged":true}}}}
+{"at_ms":1,"from":"server","message":{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"l"},"notifications":{"toolsListChanged":true}}}}
+{"at_ms":2,"from":"client","message":{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}}
+{"at_ms":3,"from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","tools":[],"nextCursor":"c1","ttlMs":0,"cacheScope":"private"}}}
+{"at_ms":4,"from":"client","message":{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{"cursor":"c1","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}}
+{"at_ms":5,"from":"server","message":{"jsonrpc":"2.0","id":2,"result":{"resultType":"complete","tools":[{"name":"order","inputSchema":{"type":"object"}}],"ttlMs":0,"cacheScope":"private"}}}
+{"at_ms":6,"from":"client","message":{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"order","arguments":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}}}}}
+{"at_ms":7,"from":"server","message":{"jsonrpc":"2.0","id":3,"result":{"resultType":"input_required","inputRequests":{"sure":{"method":"elicitation/create","params":{"message":"Sure?"}}},"requestState":"s1"}}}
+{"at_ms":8,"from":"client","message":{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"order","arguments":{},"inputResponses":{"sure":{"action":"accept"}},"requestState":"s1","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}}}}}
+{"at_ms":9,"from":"server","message":{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"l"}}}}
+{"at_ms":10,"from":"server","message":{"jsonrpc":"2.0","id":4,"result":{"resultType":"complete","content":[{"type":"text","text":"ordered"}]}}}
+"#;
+
+#[test]
+fn what_a_server_says_beside_its_answers_is_replayed_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("legacy", LEGACY), ("modern", MODERN)] {
+        let recorded = Transcript::parse(text).unwrap();
+        for strict in [false, true] {
+            let (report, faults) = over_http(&recorded, &recorded, strict, &[]);
+            assert_eq!((report.differences, faults), (Vec::new(), 0), "{name} over HTTP, strict: {strict}");
+        }
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let (code, out, err) = run(&["verify", path, "--", PROGRAM, "replay", path, "--stdio", "--strict"]);
+        assert_eq!(code, 0, "{name} on stdio: {out}{err}");
+    }
+}
+
+#[test]
+fn what_a_server_no_longer_says_beside_its_answers_is_told() {
+    let check = |text: &str, gone: &str, expected: &[&str]| {
+        let recorded = Transcript::parse(text).unwrap();
+        let mut drifted = recorded.clone();
+        drifted.lines.retain(|line| line.message.as_ref().is_none_or(|message| message["method"] != gone));
+        let (report, _) = over_http(&recorded, &drifted, false, &[]);
+        let shown: Vec<_> = report.differences.iter().map(|drift| drift.message.as_str()).collect();
+        assert_eq!(shown, expected, "{:?}", report.differences);
+        // And what it says that it did not say.
+        let (report, _) = over_http(&drifted, &recorded, false, &[]);
+        assert!(
+            gone == "notifications/tools/list_changed" || report.drifted == 1,
+            "{:?}",
+            report.differences
+        );
+    };
+    check(LEGACY, "notifications/message", &["tools/call order → notifications/message"]);
+    check(LEGACY, "elicitation/create", &["tools/call order → elicitation/create"]);
+    check(LEGACY, "notifications/tools/list_changed", &["GET → notifications/tools/list_changed"]);
+    check(
+        MODERN,
+        "notifications/tools/list_changed",
+        &["subscriptions/listen → notifications/tools/list_changed"],
+    );
+}

@@ -4,7 +4,7 @@
 //! of notifications, it is found by its id; what answers nothing goes by its subscription, its progress token, or the
 //! request under way; else to a turn of its own that stands for the open pipe.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use serde_json::Value;
@@ -59,7 +59,7 @@ pub struct Said {
     pub line: usize,
     /// The message, or a text where it was no JSON.
     pub message: Value,
-    /// The last turn before it, whoever it is for.
+    /// The last turn before it, whoever it is for; an answer of the client that nobody asked for does not count.
     pub after: Option<usize>,
 }
 
@@ -161,6 +161,10 @@ struct Reader {
     /// Requests by id, and by the token of their progress.
     asked: HashMap<String, usize>,
     tokens: HashMap<String, usize>,
+    /// What the server asked, by id.
+    questions: HashSet<String>,
+    /// The last turn that something may come after.
+    spoken: Option<usize>,
     /// The turn that stands for the pipe.
     pipe: Option<usize>,
     /// The revision of the session that was opened last.
@@ -177,6 +181,10 @@ impl Reader {
                 self.asked.insert(message["id"].to_string(), place);
                 let token = &message["params"]["_meta"]["progressToken"];
                 self.tokens.insert(token.to_string(), place);
+            }
+            let answers = turn.message.as_ref().filter(|_| turn.kind == Kind::Response);
+            if answers.is_none_or(|answer| self.questions.contains(&answer["id"].to_string())) {
+                self.spoken = Some(self.turns.len());
             }
             self.turns.push(turn);
         }
@@ -212,7 +220,10 @@ impl Reader {
             }
         }
         for message in messages(line.message.as_ref()).into_iter().flatten() {
-            let after = self.turns.len().checked_sub(1);
+            let after = self.spoken;
+            if asks(message) {
+                self.questions.insert(message["id"].to_string());
+            }
             let owner = match &exchange {
                 Some(turns) => self.owner_on_http(message, turns),
                 None => self.owner_on_a_pipe(message),
