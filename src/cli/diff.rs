@@ -6,7 +6,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::diff::{Class, Surface, changes};
+use crate::diff::{Class, LISTS, Surface, changes};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Dialler, Options, Peer, Target};
 use crate::protocol::revision::Revision;
@@ -87,7 +87,7 @@ impl Args {
             let mut peer = Dialler::new(options)?.dial()?;
             open(&mut peer).await?;
             let mut surface = Surface::default();
-            for method in ["tools/list", "prompts/list", "resources/list", "resources/templates/list"] {
+            for method in LISTS {
                 list(&mut peer, method, &mut surface).await?;
             }
             peer.close(std::time::Duration::from_secs(1)).await;
@@ -133,7 +133,7 @@ fn read_folder(path: &Path) -> Result<Surface> {
     files.sort();
     let mut all = Surface::default();
     for file in files {
-        all.tools.extend(read_file(&file)?.tools);
+        all.tools.get_or_insert_default().extend(read_file(&file)?.tools.unwrap_or_default());
     }
     Ok(all)
 }
@@ -156,9 +156,10 @@ async fn open(peer: &mut Peer) -> Result<()> {
     }
 }
 
-/// All pages of a list; nothing where the server has no such list.
+/// All pages of a list; none where the server has no such list.
 async fn list(peer: &mut Peer, method: &str, surface: &mut Surface) -> Result<()> {
     let mut params = json!({});
+    surface.begin(method);
     for _ in 0..MAX_PAGES {
         let answer = peer.ask(method, params).await?;
         let Some(result) = answer.result() else { return Ok(()) };

@@ -17,12 +17,13 @@ pub(super) fn changes(old: &Surface, new: &Surface) -> Vec<Change> {
 fn each(
     kind: &str,
     key: &str,
-    old: &[Value],
-    new: &[Value],
+    old: &Option<Vec<Value>>,
+    new: &Option<Vec<Value>>,
     compare: impl Fn(&mut Notes, &Value, &Value),
 ) -> Vec<Change> {
     let name = |thing: &Value| thing[key].as_str().unwrap_or_default().to_owned();
     let mut found = Vec::new();
+    let (Some(old), Some(new)) = (old, new) else { return found };
     for thing in old {
         let mut notes = Notes::of(kind, &name(thing));
         match new.iter().find(|other| name(other) == name(thing)) {

@@ -15,7 +15,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use self::surface::Surface;
+pub use self::surface::{LISTS, Surface};
 
 /// How much a change matters, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -58,9 +58,13 @@ pub struct Change {
     pub new: Option<Value>,
 }
 
-/// What changed from `old` to `new`, what matters most first; else in the order of the lists.
+/// What changed from `old` to `new`, what matters most first; else in the order of the lists. Of lists that only one of them
+/// knows nothing is said.
 pub fn changes(old: &Surface, new: &Surface) -> Vec<Change> {
-    let mut found = tool::changes(&old.tools, &new.tools);
+    let mut found = match (&old.tools, &new.tools) {
+        (Some(old), Some(new)) => tool::changes(old, new),
+        _ => Vec::new(),
+    };
     found.extend(list::changes(old, new));
     found.sort_by_key(|change| std::cmp::Reverse(change.class));
     found

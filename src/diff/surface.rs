@@ -6,18 +6,21 @@ use crate::error::{Error, Result};
 use crate::protocol::transcript::Transcript;
 use crate::protocol::transcript::turns::Turn;
 
-/// The lists of a server.
+/// The lists of a server; one that is not known is nothing, which is not the same as empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Surface {
     /// Definitions of tools.
-    pub tools: Vec<Value>,
+    pub tools: Option<Vec<Value>>,
     /// Of prompts.
-    pub prompts: Vec<Value>,
+    pub prompts: Option<Vec<Value>>,
     /// Of resources.
-    pub resources: Vec<Value>,
+    pub resources: Option<Vec<Value>>,
     /// Of resource templates.
-    pub templates: Vec<Value>,
+    pub templates: Option<Vec<Value>>,
 }
+
+/// The methods that give lists.
+pub const LISTS: [&str; 4] = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
 
 impl Surface {
     /// Reads a recording, the result (or the whole answer) of `tools/list`, an array of tools, or one tool.
@@ -46,11 +49,10 @@ impl Surface {
         let mut surface = Surface::default();
         for turn in transcript.turns() {
             let result = turn.response().and_then(|response| response.get("result"));
-            if let (Some(result), Some(list)) =
-                (result, turn.method().and_then(|method| surface.list(method)))
-            {
+            let (Some(result), Some(method)) = (result, turn.method()) else { continue };
+            if LISTS.contains(&method) {
                 if !is_later_page(&turn) {
-                    list.clear();
+                    surface.begin(method);
                 }
                 surface.take(result.clone());
             }
@@ -58,21 +60,24 @@ impl Surface {
         surface
     }
 
-    /// The list that `method` gives.
-    fn list(&mut self, method: &str) -> Option<&mut Vec<Value>> {
-        match method {
-            "tools/list" => Some(&mut self.tools),
-            "prompts/list" => Some(&mut self.prompts),
-            "resources/list" => Some(&mut self.resources),
-            "resources/templates/list" => Some(&mut self.templates),
-            _ => None,
-        }
+    /// Begins the list that `method`, one of [`LISTS`], gives: it is known now, and empty.
+    pub fn begin(&mut self, method: &str) {
+        let list = match method {
+            "tools/list" => &mut self.tools,
+            "prompts/list" => &mut self.prompts,
+            "resources/list" => &mut self.resources,
+            _ => &mut self.templates,
+        };
+        *list = Some(Vec::new());
     }
 
     /// Adds what `value` holds; false when that is nothing.
     pub fn take(&mut self, value: Value) -> bool {
         match value {
-            Value::Array(items) => items.into_iter().all(|item| self.take_tool(item)),
+            Value::Array(items) => {
+                self.tools.get_or_insert_default();
+                items.into_iter().all(|item| self.take_tool(item))
+            }
             Value::Object(mut members) if members.contains_key("result") => {
                 self.take(members.remove("result").unwrap_or_default())
             }
@@ -86,7 +91,7 @@ impl Surface {
                 let mut any = false;
                 for (name, list) in lists {
                     if let Some(Value::Array(items)) = members.remove(name) {
-                        list.extend(items);
+                        list.get_or_insert_default().extend(items);
                         any = true;
                     }
                 }
@@ -99,7 +104,7 @@ impl Surface {
     fn take_tool(&mut self, tool: Value) -> bool {
         let is_tool = tool.get("name").is_some_and(Value::is_string) && tool.get("inputSchema").is_some();
         if is_tool {
-            self.tools.push(tool);
+            self.tools.get_or_insert_default().push(tool);
         }
         is_tool
     }

@@ -391,10 +391,9 @@ fn subscribe(message: &mut Value, id: &Value) {
     }
     let holder = if message.get("result").is_some() { "result" } else { "params" };
     let Some(members) = message.as_object_mut() else { return };
-    let holder = members.entry(holder).or_insert_with(|| json!({}));
-    if let Some(meta) =
-        holder.as_object_mut().map(|holder| holder.entry("_meta").or_insert_with(|| json!({})))
-    {
-        meta[SUBSCRIPTION] = id.clone();
+    let holder = members.entry(holder).or_insert_with(|| json!({})).as_object_mut();
+    let meta = holder.and_then(|holder| holder.entry("_meta").or_insert_with(|| json!({})).as_object_mut());
+    if let Some(meta) = meta {
+        meta.insert(SUBSCRIPTION.to_owned(), id.clone());
     }
 }
