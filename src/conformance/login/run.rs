@@ -16,15 +16,15 @@ pub struct Logins {
     pub second: Option<Options>,
 }
 
-/// Signs in whoever is to, runs the checks of `plan` as them, and then attacks the first one's grant. `watch` is told of
-/// each finding as it comes. Where the first cannot be signed in because the server breaks a rule, the report says so.
+/// Signs in whoever is to, runs the checks of `plan` as them, and then attacks the first one's grant, unless only other
+/// checks are wanted. `watch` is told of each finding as it comes. Where the first cannot be signed in because the server breaks a rule, the report says so.
 ///
 /// # Errors
 /// Those of [`crate::conformance::run`]; why nobody can be signed in.
 pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)) -> Result<Report> {
     let of_login = |id: &String| CHECKS.iter().any(|check| covers(id, check.id));
     let (mine, rest): (Vec<_>, Vec<_>) = plan.only.drain(..).partition(of_login);
-    let nothing_else = !mine.is_empty() && rest.is_empty();
+    let (nothing_else, attacks) = (!mine.is_empty() && rest.is_empty(), !mine.is_empty() || rest.is_empty());
     plan.only = rest;
     if !mine.is_empty() && logins.first.is_none() {
         return Err(Error::invalid("The checks of auth sign in first: give --login."));
@@ -53,7 +53,7 @@ pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)
         true => empty(&plan),
         false => crate::conformance::run(plan, &mut watch).await?,
     };
-    if let Some(mut session) = session {
+    if let Some(mut session) = session.filter(|_| attacks) {
         attack(&mut session, &mut notes).await;
         report.sent += session.web.sent();
         let wanted =
