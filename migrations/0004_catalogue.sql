@@ -81,8 +81,7 @@ CREATE TABLE training_job (
     organisation INTEGER NOT NULL,
     id           INTEGER NOT NULL,
     chatbot      INTEGER NOT NULL,
-    status       TEXT NOT NULL 
-        CHECK (status IN ('queued', 'running', 'done', 'failed', 'interrupted', 'cancelled')),
+    status       TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'interrupted')),
     done         INTEGER NOT NULL,
     total        INTEGER NOT NULL,
     requested_by TEXT NOT NULL,

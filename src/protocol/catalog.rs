@@ -11,6 +11,8 @@ use super::wire::{MAX_TEXT_CHARS, ServerInfo};
 pub const TASKS: &str = "io.modelcontextprotocol/tasks";
 /// The extension of MCP Apps: tools whose results have a page of their own.
 pub const UI: &str = "io.modelcontextprotocol/ui";
+/// The media type of such a page; a client that declares it among its `mimeTypes` shows them.
+pub const VIEW_MIME_TYPE: &str = "text/html;profile=mcp-app";
 
 /// What a server offers.
 #[derive(Clone, Debug, Default)]
@@ -105,7 +107,7 @@ pub struct ToolDef {
     pub annotations: Annotations,
     /// Whether it changes anything: then it is listed for the full view alone.
     pub write: bool,
-    /// The `ui://` resource that shows its results; named only to clients that declared [`UI`].
+    /// The `ui://` resource that shows its results; named only to clients that show them.
     pub view: Option<&'static str>,
 }
 

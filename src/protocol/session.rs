@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::catalog::{UI, VIEW_MIME_TYPE};
 use super::level::Level;
 use super::meta::{Capabilities, Params};
 use super::revision::Revision;
@@ -65,8 +66,22 @@ impl Peer {
         }
     }
 
-    /// Whether it declared this extension, such as [`super::catalog::TASKS`].
+    /// Whether it shows the pages of tools' results ([`UI`]).
+    fn shows_views(&self) -> bool {
+        if !self.capabilities.mentions(UI) {
+            return false; // As of nearly all clients.
+        }
+        let can = self.capabilities.read();
+        let types =
+            can.get("extensions").and_then(|extensions| extensions.get(UI)?.get("mimeTypes")?.as_array());
+        types.is_some_and(|types| types.iter().any(|name| name == VIEW_MIME_TYPE))
+    }
+
+    /// Whether it declared this extension, such as [`super::catalog::TASKS`]; of [`UI`], that it shows pages of our type.
     pub fn has_extension(&self, name: &str) -> bool {
+        if name == UI {
+            return self.shows_views();
+        }
         self.capabilities.mentions(name)
             && self
                 .capabilities

@@ -33,6 +33,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0008_oauth.sql")),
     M::up(include_str!("../../migrations/0009_tokenized_urls.sql")),
     M::up(include_str!("../../migrations/0010_call_day.sql")),
+    M::up(include_str!("../../migrations/0011_cancelled_jobs.sql")),
 ];
 
 /// The version of the schema that this build knows: how many migrations there are.
@@ -280,5 +281,24 @@ impl From<rusqlite::Error> for Error {
 impl From<rusqlite::types::FromSqlError> for Error {
     fn from(cause: rusqlite::types::FromSqlError) -> Error {
         Error::internal(cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_of_before_they_could_be_cancelled_are_kept() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let migrations = Migrations::from_slice(MIGRATIONS);
+        migrations.to_version(&mut connection, 10).unwrap();
+        let job = "PRAGMA foreign_keys = OFF; \
+            INSERT INTO training_job VALUES (1, 2, 3, 'running', 4, 5, 'key:1', 6, 7, NULL, 'w', 8, NULL)";
+        connection.execute_batch(job).unwrap();
+        migrations.to_latest(&mut connection).unwrap();
+        let cancel =
+            "UPDATE training_job SET status = 'cancelled' WHERE organisation = 1 AND id = 2 AND done = 4";
+        assert_eq!(connection.execute(cancel, []).unwrap(), 1);
     }
 }

@@ -108,7 +108,11 @@ fn says_what_it_offers_as_each_revision_has_it() {
     let ui = "io.modelcontextprotocol/ui";
     let mut with_views = later.clone();
     with_views["extensions"] = json!({ui: {}});
-    check("2025-11-25", json!({"extensions": {ui: {"mimeTypes": []}}}), with_views);
+    check(
+        "2025-11-25",
+        json!({"extensions": {ui: {"mimeTypes": ["text/html;profile=mcp-app"]}}}),
+        with_views,
+    );
     later["extensions"] = json!({"io.modelcontextprotocol/tasks": {}, ui: {}});
     let body = reply(modern("server/discover", json!({}), json!({})));
     assert_eq!(body["result"]["capabilities"], later);
@@ -120,7 +124,10 @@ fn views_are_named_to_clients_that_show_them() {
         let body = reply(step);
         body["result"]["tools"].as_array().unwrap().iter().filter(|tool| tool["_meta"].is_object()).count()
     };
-    let ui = json!({"extensions": {"io.modelcontextprotocol/ui": {}}});
+    let declares = |types: Value| json!({"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": types}}});
+    let ui = declares(json!(["text/html;profile=mcp-app"]));
+    assert_eq!(views(modern("tools/list", declares(json!(["image/png"])), json!({}))), 0);
+    assert_eq!(views(modern("tools/list", declares(Value::Null), json!({}))), 0);
     assert_eq!(views(modern("tools/list", ui.clone(), json!({}))), 1);
     assert_eq!(views(modern("tools/list", json!({}), json!({}))), 0);
     assert_eq!(views(modern("tools/list", json!({"io.modelcontextprotocol/ui": 1}), json!({}))), 0);
