@@ -25,7 +25,7 @@ pub struct Tool {
     pub input: Value,
     /// What the client hears while the tool runs.
     #[serde(default)]
-    pub steps: Vec<Progress>,
+    pub steps: Vec<Step>,
     /// A request that the client must be able to answer.
     pub needs: Option<String>,
     #[serde(default)]
@@ -44,9 +44,11 @@ pub struct Tool {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Progress {
+pub enum Step {
     Log(String),
     Progress(f64),
+    /// Lets the connection go, for the client to come back.
+    HangUp,
 }
 
 #[derive(Clone, Copy, Deserialize)]

@@ -20,7 +20,7 @@ use tokio::sync::broadcast;
 
 use super::Result;
 use super::ask::{Asker, Questions};
-use super::data::{Data, Progress, Prompt, SERVER, Tool, Trigger};
+use super::data::{Data, Prompt, SERVER, Step, Tool, Trigger};
 use super::fill::fill;
 use super::tasks::{Job, Tasks};
 
@@ -194,9 +194,11 @@ impl Fixture {
 async fn say(tool: &Tool, call: &Call, mail: &Mail) {
     for step in &tool.steps {
         let message = match step {
-            Progress::Log(text) => call.log(Level::Info, Some(SERVER.name), &json!(text)),
-            Progress::Progress(done) => {
-                call.progress(*done, Some(100.0), Some(&format!("{done} of 100 done")))
+            Step::Log(text) => call.log(Level::Info, Some(SERVER.name), &json!(text)),
+            Step::Progress(done) => call.progress(*done, Some(100.0), Some(&format!("{done} of 100 done"))),
+            Step::HangUp => {
+                mail.hang_up().await;
+                None
             }
         };
         if let Some(message) = message {

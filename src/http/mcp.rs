@@ -6,10 +6,15 @@
 
 mod desk;
 mod host;
+mod resume;
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
+use tokio::sync::mpsc;
 
 use super::request::{check_accept, check_content};
 use super::respond::{self, Answer, Refusal};
@@ -17,8 +22,10 @@ use super::stream::{Stream, Work};
 use crate::error::Error;
 use crate::protocol::engine::unsupported;
 use crate::protocol::{
-    Call, Fault, Incoming, Listen, McpHeaders, Message, Outcome, Response, Session, Step, rpc,
+    Call, Fault, Incoming, Listen, McpHeaders, Message, Outcome, Response, Revision, Session, Step, rpc,
 };
+
+use resume::{Tape, Tapes};
 
 pub use desk::Desk;
 pub use host::{Done, Feed, Host, Mail, Place, Ran};
@@ -33,6 +40,7 @@ pub struct Exchange<'a, H> {
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const PARAM: &str = "mcp-param-";
@@ -63,10 +71,10 @@ impl<H: Host> Exchange<'_, H> {
         }
     }
 
-    /// GET: the stream on which a legacy client hears what it did not ask for.
+    /// GET: the stream on which a legacy client hears what it did not ask for, or the rest of one that it lost.
     ///
     /// # Errors
-    /// 405 without a session, 404 for an unknown one, 409 when too many streams are open.
+    /// 405 without a session, 404 for an unknown one, 400 for a stream that is not kept, 409 when too many are open.
     pub fn listen(&self) -> Result<Answer, Refusal> {
         if let Some(refused) = self.refused_version() {
             return Ok(refused);
@@ -74,6 +82,9 @@ impl<H: Host> Exchange<'_, H> {
         let id = self.own_session().filter(|_| !self.is_modern()).ok_or_else(|| only_post(&Method::GET))?;
         check_accept(self.headers, &["text/event-stream"])?;
         let session = self.find_session(id)?;
+        if let Some(last_event) = self.text(&LAST_EVENT) {
+            return self.resume(id, last_event);
+        }
         let listen = self.host.engine().stream_of(&session).ok_or_else(no_such_session)?;
         self.open_stream(listen, id)
     }
@@ -182,7 +193,8 @@ impl<H: Host> Exchange<'_, H> {
     async fn converse(&self, call: Call) -> Result<Answer, Refusal> {
         let session = self.own_session().unwrap_or_default();
         let Some(place) = self.host.place(session) else { return Ok(whole(self.run(call).await)) };
-        let (mail, mut post) = Mail::new();
+        let resumable = !session.is_empty() && call.peer.revision == Revision::V2025_11_25;
+        let (mail, mut post) = Mail::new(resumable);
         let mut work = Box::pin(desk::converse(self.host.clone(), session.to_owned(), call, mail));
         let first = tokio::select! {
             biased;
@@ -190,20 +202,53 @@ impl<H: Host> Exchange<'_, H> {
             done = &mut work => return Ok(done.map_or_else(|| respond::empty(StatusCode::ACCEPTED), whole)),
         };
         let work: Work = Box::pin(async move { work.await.map(|done| host::event(&done.response.body)) });
+        if resumable {
+            return Ok(self.record(session, place, first, (post, work)));
+        }
         let stream = Stream::new(place, self.host.heartbeat(), Some(first), (post, work), None);
         Ok(respond::stream(stream))
     }
 
+    /// A stream that the client may lose and come back to; its place is taken until nobody needs it.
+    fn record(
+        &self,
+        session: &str,
+        place: Place,
+        first: Bytes,
+        said: (mpsc::Receiver<Bytes>, Work),
+    ) -> Answer {
+        let desk = self.host.desk();
+        let number = desk.next.fetch_add(1, Relaxed);
+        let held = Arc::new(Mutex::new(place.held));
+        let tape = Tapes::record(&desk.tapes, (session, number), first, said, Arc::clone(&held));
+        self.play(tape, None, Place { held: Box::new(held), ..place })
+    }
+
+    /// The rest of a stream, after the event of this id.
+    fn resume(&self, session: &str, last_event: &str) -> Result<Answer, Refusal> {
+        let (tape, has) = self.host.desk().tapes.find(session, last_event).ok_or_else(|| {
+            let text =
+                "No stream with such an event is kept: it has ended a while ago. Send the request again.";
+            Refusal::new(400, "no_such_event", text)
+        })?;
+        let place = self.host.place(session).ok_or_else(too_many_streams)?;
+        Ok(self.play(tape, Some(has), place))
+    }
+
+    fn play(&self, tape: Tape, has: Option<u64>, place: Place) -> Answer {
+        let (mail, post) = Mail::new(false);
+        let first = has.is_none().then(|| tape.priming());
+        let work: Work = Box::pin(tape.play(has, mail));
+        respond::stream(Stream::new(place, self.host.heartbeat(), first, (post, work), None))
+    }
+
     /// Opens a stream of what happens; `session` is the legacy session that it belongs to.
     fn open_stream(&self, listen: Listen, session: &str) -> Result<Answer, Refusal> {
-        let place = self.host.place(session).ok_or_else(|| {
-            let text = "There are too many open streams; close some, then retry.";
-            Refusal::new(409, "too_many_streams", text)
-        })?;
+        let place = self.host.place(session).ok_or_else(too_many_streams)?;
         let first = listen.acknowledge().map(|message| host::event(&message));
         let farewell = listen.finish().map(|response| host::event(&response.body));
         let feed = self.host.feed(&listen.filter)?;
-        let (mail, post) = Mail::new();
+        let (mail, post) = Mail::new(false);
         let work: Work = Box::pin(tell(self.host.clone(), feed, listen, session.to_owned(), mail));
         Ok(respond::stream(Stream::new(place, self.host.heartbeat(), first, (post, work), farewell)))
     }
@@ -315,6 +360,10 @@ fn only_post(method: &Method) -> Refusal {
         format!("{method} needs the id of a legacy session; POST serves the rest."),
     )
     .with(header::ALLOW, "POST")
+}
+
+fn too_many_streams() -> Refusal {
+    Refusal::new(409, "too_many_streams", "There are too many open streams; close some, then retry.")
 }
 
 /// One text for every id that is not the client's own here: it tells nothing of those of others.

@@ -1,6 +1,6 @@
 //! The fixture server of the official suite, where the suite itself has no scenario.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use chaterimo::local::Local;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::support::{JSON, Reply, post, read_head};
+use crate::support::{HOST, INITIALIZE, JSON, Reply, post, read_head};
 
 #[path = "../../examples/conformance-server/main.rs"]
 #[allow(dead_code, reason = "its main, and what only that uses")]
@@ -42,6 +42,23 @@ impl Server {
         stream
     }
 
+    /// A session of 2025-11-25: the field that names it.
+    fn session(&self) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(post("/mcp", JSON, INITIALIZE).as_bytes()).unwrap();
+        format!("Mcp-Session-Id: {}\r\n", Reply::read(&mut stream).field("mcp-session-id").unwrap())
+    }
+
+    /// What comes, with its head, until the server closes the connection.
+    fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(request.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes()).unwrap();
+        let mut came = String::new();
+        stream.read_to_string(&mut came).unwrap();
+        came
+    }
+
     fn ask(&self, method: &str, name: &str, params: Value) -> Value {
         let reply = Reply::read(&mut self.send(method, name, params));
         serde_json::from_str(&reply.body).unwrap()
@@ -71,6 +88,7 @@ fn who_listens_to_a_task_is_told_what_becomes_of_it() {
     let task = server.call("multi_input", json!({}))["result"].clone();
     assert_eq!(task["resultType"], "task");
     let id = task["taskId"].as_str().unwrap();
+    while server.task("tasks/get", id, json!({}))["status"] != "input_required" {}
     let mut told =
         messages(server.send("subscriptions/listen", "", json!({"notifications": {"taskIds": [id]}})));
     let first = told.next().unwrap();
@@ -84,9 +102,7 @@ fn who_listens_to_a_task_is_told_what_becomes_of_it() {
     let told: Vec<Value> =
         told.map(|told| told["params"].clone()).take_while(|told| told["status"] != "completed").collect();
     let stands = |told: &Value| (told["status"].clone(), told["inputRequests"].get("sure").is_some());
-    // It may have asked before or after the stream was there.
-    let from = told.len().saturating_sub(2);
-    let told: Vec<_> = told[from..].iter().map(stands).collect();
+    let told: Vec<_> = told.iter().map(stands).collect();
     assert_eq!(told, [(json!("input_required"), true), (json!("working"), false)]);
     let done = server.task("tasks/get", id, json!({}));
     assert_eq!(done["result"]["content"][0]["text"], "Ada: accept");
@@ -120,4 +136,30 @@ fn a_state_is_taken_back_by_the_call_that_gave_it_alone() {
     check("test_input_required_result_tampered_state", state, "-32602");
     check("test_input_required_result_request_state", &state[1..], "-32602");
     check("test_input_required_result_request_state", "", "-32602");
+}
+
+#[test]
+fn a_legacy_client_comes_back_for_what_it_missed() {
+    let server = Server::start();
+    let (session, other) = (server.session(), server.session());
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"test_reconnection"}}"#;
+    let begun = server.raw(&post("/mcp", &format!("{session}{JSON}"), call));
+    assert!(begun.contains("retry: 500\ndata: \n\n") && !begun.contains("jsonrpc"), "{begun}");
+    let (_, after) = begun.split_once("id: ").unwrap();
+    let id = after.split_once('\n').unwrap().0;
+    let stream = id.trim_end_matches(".0");
+
+    let check = |session: &str, last_event: &str, status: &str, expected: &[&str]| {
+        let fields = format!("Accept: text/event-stream\r\n{session}Last-Event-ID: {last_event}\r\n");
+        let rest = server.raw(&format!("GET /mcp HTTP/1.1\r\n{HOST}{fields}\r\n"));
+        assert!(rest.starts_with(&format!("HTTP/1.1 {status}")), "{rest}");
+        assert!(expected.iter().all(|expected| rest.contains(expected)), "{rest}");
+    };
+    let answer = [&format!("id: {stream}.1\n"), r#""id":1,"#, "The client came back"];
+    check(&session, id, "200", &answer);
+    check(&session, id, "200", &answer);
+    check(&session, &format!("{stream}.1"), "200", &[]);
+    check(&other, id, "400", &["No stream"]);
+    check(&session, "1.0", "400", &["No stream"]);
+    check(&session, "x", "400", &["No stream"]);
 }

@@ -69,14 +69,17 @@ impl Events {
         Events { stream, read: String::new() }
     }
 
-    /// The next message.
+    /// The next message; an event without data is none.
     pub fn next(&mut self) -> Value {
         loop {
             let message = self.read.split_once("data: ").and_then(|(_, rest)| rest.split_once("\n\n"));
             if let Some((message, rest)) = message {
-                let message = serde_json::from_str(message).unwrap();
+                let message = (!message.is_empty()).then(|| serde_json::from_str(message).unwrap());
                 self.read = rest.to_owned();
-                return message;
+                match message {
+                    Some(message) => return message,
+                    None => continue,
+                }
             }
             let mut bytes = [0; 1_024];
             let count = self.stream.read(&mut bytes).unwrap();

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::host::{Done, Host, Mail, Ran};
+use super::resume::Tapes;
 use crate::clock::random;
 use crate::protocol::{Answered, Asking, Call, Id};
 
@@ -20,7 +21,9 @@ const ANSWER_TIME: Duration = Duration::from_secs(10 * 60);
 /// The calls under way that a client may still say something to.
 pub struct Desk {
     lines: Mutex<HashMap<(String, Topic), mpsc::UnboundedSender<Said>>>,
-    next: AtomicU64,
+    pub(super) next: AtomicU64,
+    /// What clients may come back for.
+    pub(super) tapes: Arc<Tapes>,
 }
 
 /// What something said is about.
@@ -41,7 +44,7 @@ impl Default for Desk {
     fn default() -> Desk {
         // A session outlives the process, so its numbers must not begin anew.
         let next = AtomicU64::new(u64::from(u32::from_be_bytes(random())));
-        Desk { lines: Mutex::default(), next }
+        Desk { lines: Mutex::default(), next, tapes: Arc::default() }
     }
 }
 

@@ -117,28 +117,44 @@ pub struct Place {
 
 /// Where a call puts what goes out before its answer.
 #[derive(Clone)]
-pub struct Mail(Option<mpsc::Sender<Bytes>>);
+pub struct Mail {
+    sender: Option<mpsc::Sender<Bytes>>,
+    /// Whether a client that loses the connection can have the rest later.
+    resumable: bool,
+}
 
 impl Mail {
     /// Mail that nobody reads, for calls that are answered by plain JSON.
     pub fn nowhere() -> Mail {
-        Mail(None)
+        Mail { sender: None, resumable: false }
     }
 
-    pub(super) fn new() -> (Mail, mpsc::Receiver<Bytes>) {
-        let (mail, post) = mpsc::channel(MAIL_MAX);
-        (Mail(Some(mail)), post)
+    pub(super) fn new(resumable: bool) -> (Mail, mpsc::Receiver<Bytes>) {
+        let (sender, post) = mpsc::channel(MAIL_MAX);
+        (Mail { sender: Some(sender), resumable }, post)
     }
 
     /// Whether anybody can read it.
     pub fn is_read(&self) -> bool {
-        self.0.is_some()
+        self.sender.is_some()
     }
 
     /// Sends one message, when there is room for it; whoever reads may be gone.
     pub async fn send(&self, message: &[u8]) {
-        if let Some(mail) = &self.0 {
-            let _ = mail.send(event(message)).await;
+        self.put(event(message)).await;
+    }
+
+    /// Lets the connection go, for the client to come back for the rest (MCP 2025-11-25, "Sending Messages to the Server",
+    /// 6); nothing happens where it could not. Nothing need have been said before.
+    pub async fn hang_up(&self) {
+        if self.resumable {
+            self.put(Bytes::new()).await;
+        }
+    }
+
+    pub(super) async fn put(&self, event: Bytes) {
+        if let Some(sender) = &self.sender {
+            let _ = sender.send(event).await;
         }
     }
 }
