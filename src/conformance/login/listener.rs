@@ -112,31 +112,30 @@ async fn accept(listener: TcpListener, sender: mpsc::Sender<Returned>) {
         };
         let sender = sender.clone();
         tokio::spawn(async move {
-            if let Ok(Some(returned)) = tokio::time::timeout(PATIENCE, answer(stream)).await {
-                let _ = sender.try_send(returned);
-            }
+            let _ = tokio::time::timeout(PATIENCE, answer(stream, &sender)).await;
         });
     }
 }
 
-async fn answer(mut stream: TcpStream) -> Option<Returned> {
+/// Takes one request. It is passed on before it is answered: a browser that has the answer may end its visit, and then
+/// what it brought must be known.
+async fn answer(mut stream: TcpStream, sender: &mpsc::Sender<Returned>) -> Option<()> {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let mut bytes = [0; 4096];
         let count = stream.read(&mut bytes).await.ok().filter(|count| *count > 0 && head.len() < MAX_HEAD)?;
         head.extend_from_slice(&bytes[..count]);
         if head.first() == Some(&TLS_HANDSHAKE) {
-            return Some(Returned { tls: true, ..Returned::default() });
+            return sender.try_send(Returned { tls: true, ..Returned::default() }).ok();
         }
     }
-    let returned = read(std::str::from_utf8(&head).ok()?)?;
+    let _ = sender.try_send(read(std::str::from_utf8(&head).ok()?)?);
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
          Referrer-Policy: no-referrer\r\nConnection: close\r\n\r\n{PAGE}",
         PAGE.len()
     );
-    let _ = stream.write_all(answer.as_bytes()).await;
-    Some(returned)
+    stream.write_all(answer.as_bytes()).await.ok()
 }
 
 /// The request whose head this is.
