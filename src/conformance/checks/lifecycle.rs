@@ -21,9 +21,9 @@ crate::conformance_checks! {
     "initialize.unknown-version", "An unknown revision is answered with a known one", OLD, Must,
     same("basic/lifecycle#version-negotiation"), [], unknown_version,
     "A server that does not support the revision asked for answers with one that it supports.";
-    "initialize.version-not-served", "A modern revision is not agreed on in a handshake", OLD, Must,
-    same("basic/lifecycle#version-negotiation"), [], modern_version,
-    "A handshake ends in a revision that has one.";
+    "initialize.version-not-served", "A modern revision is not agreed on in a handshake", OLD, Should,
+    same("https://modelcontextprotocol.io/specification/2026-07-28/basic/versioning#terminology"), [], modern_version,
+    "A handshake ends in a legacy revision: those from 2026-07-28 on have none.";
     "discover.answers", "server/discover answers", NEW, Must, same("server/discover#response"),
     ["server-stateless"], discover,
     "Every server implements server/discover, which gives its revisions and capabilities.";
