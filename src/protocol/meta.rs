@@ -91,9 +91,10 @@ impl Default for Capabilities {
 }
 
 impl Capabilities {
-    /// Whether the object's text holds `name` at all: for what few clients declare, this spares reading it.
+    /// Whether the object's text may hold `name` at all: for what few clients declare, this spares reading it. With an
+    /// escape it may hold it in other letters: PHP writes `\/` for a slash.
     pub(super) fn mentions(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.0.contains(name) || self.0.contains('\\')
     }
 
     /// How long the object's text is.
@@ -363,7 +364,9 @@ fn capabilities<E: Error>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::revision::Revision;
     use super::super::rpc::{self, Incoming, Message};
+    use super::super::session::Peer;
     use super::*;
 
     fn params(meta: &str) -> Params {
@@ -392,6 +395,18 @@ mod tests {
             ("c", "1", Some("C"))
         );
         assert!(capabilities.read().contains_key("roots"));
+    }
+
+    #[test]
+    fn an_extension_may_be_written_with_escapes() {
+        let params = params(
+            r#"{"io.modelcontextprotocol\/protocolVersion":"2026-07-28","io.modelcontextprotocol\/clientCapabilities":
+                {"extensions":{"io.modelcontextprotocol\/tasks":{}}}}"#,
+        );
+        let (_, client, capabilities) = Meta::check(params.meta).unwrap();
+        let peer = Peer { capabilities, ..Peer::new(Revision::MODERN, client) };
+        assert!(peer.has_extension("io.modelcontextprotocol/tasks"));
+        assert!(!peer.has_extension("io.modelcontextprotocol/ui"));
     }
 
     #[test]
