@@ -13,6 +13,8 @@ use super::wire::wrong_params;
 
 /// Resources that one stream or session may watch, and tasks likewise.
 pub const MAX_WATCHED: usize = 100;
+/// Bytes of all URIs that one session watches: they lie in the database for weeks, and asking costs no quota.
+pub const MAX_WATCHED_BYTES: usize = 16 * 1_024;
 /// Bytes of a resource's URI, or of a task's id.
 pub const MAX_URI_BYTES: usize = 2_048;
 

@@ -214,6 +214,20 @@ fn a_session_remembers_what_it_wants() {
     assert_eq!(ask("resources/subscribe", json!({"uri": "s://100"}))["error"]["code"], -32602);
     assert_eq!(ask("resources/subscribe", json!({"uri": "s://1"}))["result"], json!({}));
     assert_eq!(ask("resources/unsubscribe", json!({"uri": "s://1"}))["result"], json!({}));
+    let long = format!("s://{}", "x".repeat(2_000));
+    for n in 0..8 {
+        assert_eq!(
+            ask("resources/unsubscribe", json!({"uri": format!("s://{}", n + 2)}))["result"],
+            json!({})
+        );
+        let expected = if n < 7 { Value::Null } else { json!(-32602) };
+        assert_eq!(
+            ask("resources/subscribe", json!({"uri": format!("{long}{n}")}))["error"]["code"],
+            expected
+        );
+    }
+    (0..7).for_each(|n| drop(ask("resources/unsubscribe", json!({"uri": format!("{long}{n}")}))));
+    (2..10).for_each(|n| drop(ask("resources/subscribe", json!({"uri": format!("s://{n}")}))));
     let peer = session.peer().unwrap();
     assert_eq!((peer.log_level, peer.subscribed.len()), (Some(Level::Error), 99));
     let stream = engine().stream_of(&session).unwrap();

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::super::call::{Completable, Target, TaskOp, needs_tasks};
 use super::super::catalog::TASKS;
 use super::super::level::Level;
-use super::super::listen::{MAX_URI_BYTES, MAX_WATCHED};
+use super::super::listen::{MAX_URI_BYTES, MAX_WATCHED, MAX_WATCHED_BYTES};
 use super::super::meta::{LEVELS, Params};
 use super::super::rpc::{Fault, INVALID_PARAMS, quote};
 use super::super::session::Peer;
@@ -135,8 +135,13 @@ pub(super) fn watch(params: &Params, peer: &mut Peer, wanted: bool) -> Result<()
         peer.subscribed.remove(uri);
         return Ok(());
     }
-    if peer.subscribed.len() >= MAX_WATCHED && !peer.subscribed.contains(uri) {
-        let text = format!("A session watches at most {MAX_WATCHED} resources; unsubscribe from some first.");
+    let bytes = uri.len() + peer.subscribed.iter().map(String::len).sum::<usize>();
+    let full = peer.subscribed.len() >= MAX_WATCHED || bytes > MAX_WATCHED_BYTES;
+    if full && !peer.subscribed.contains(uri) {
+        let text = format!(
+            "A session watches at most {MAX_WATCHED} resources, whose URIs have {MAX_WATCHED_BYTES} bytes in all; \
+             unsubscribe from some first."
+        );
         return Err(Fault::new(200, INVALID_PARAMS, text));
     }
     peer.subscribed.insert(uri.to_owned());
