@@ -122,6 +122,11 @@ impl Host for Bearer {
         }
     }
 
+    fn renewed(&self) -> Option<Bearer> {
+        let grant = self.site.wait_for(|| self.grant_now())?;
+        Some(Bearer { grant, arrived: clock::instant(), ..self.clone() })
+    }
+
     fn feed(&self, filter: &Filter) -> Result<News, Refusal> {
         let site = Arc::clone(&self.site);
         let changes = site.app.changes();
@@ -180,18 +185,25 @@ impl Bearer {
         follow.late()
     }
 
-    /// Whether credential and session still hold.
+    /// Whether credential and session still hold, and the credential reaches what it did: a stream tells what could be
+    /// seen when it was opened.
     fn lives(&self, session: &str) -> bool {
-        let grant = match &self.proof {
+        let (first, now) = (&self.grant, self.grant_now());
+        let same = |now: &Arc<Grant>| now.chatbots == first.chatbots && now.read_only == first.read_only;
+        now.filter(same).is_some_and(|grant| {
+            session.is_empty() || self.sessions(&grant).find(session).is_ok_and(|found| found.is_some())
+        })
+    }
+
+    /// What the credential stands for by now.
+    fn grant_now(&self) -> Option<Arc<Grant>> {
+        match &self.proof {
             Proof::Path(token) => token.grant(&self.site).ok().flatten(),
             Proof::Field(value) => {
                 let field = value.iter().map(|value| (header::AUTHORIZATION, value.clone()));
                 credential::authenticate(&self.site, &field.collect(), self.endpoint, self.path).ok()
             }
-        };
-        grant.is_some_and(|grant| {
-            session.is_empty() || self.sessions(&grant).find(session).is_ok_and(|found| found.is_some())
-        })
+        }
     }
 
     /// The answer to a call; when the quota refused it, its fields say so too.

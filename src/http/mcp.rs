@@ -113,8 +113,10 @@ impl<H: Host> Exchange<'_, H> {
     async fn one(&self, message: Message) -> Result<Answer, Refusal> {
         let opens = opens_session(&message);
         let stateless = opens || message.names_version() || self.is_modern();
+        if !stateless && changes_session(&message) {
+            return self.change_session(message).await;
+        }
         let mut session = if stateless { Session::Stateless } else { self.named_session()? };
-        let changes = !stateless && changes_session(&message);
         let params = self.param_headers();
         let headers = self.mcp_headers(&params);
         let step = self.host.engine().handle(&mut session, self.host.view(), Some(&headers), message);
@@ -122,15 +124,28 @@ impl<H: Host> Exchange<'_, H> {
             Step::Reply(response) if opens && session.peer().is_some() => {
                 self.open_session(&session, response)
             }
-            Step::Reply(response) => {
-                if let Some(id) = self.own_session().filter(|_| changes && response.status == 200) {
-                    self.host.keep(id, &session)?;
-                }
-                Ok(answer(response))
-            }
+            Step::Reply(response) => Ok(answer(response)),
             Step::Call(call) if self.host.converses(&call) => self.converse(call).await,
             Step::Call(call) => Ok(whole(self.run(call).await)),
             Step::Listen(listen) => self.open_stream(listen, ""),
+            step => {
+                self.hand_on(step);
+                Ok(respond::empty(StatusCode::ACCEPTED))
+            }
+        }
+    }
+
+    /// One at a time, or of two subscriptions that come at once one would be lost.
+    async fn change_session(&self, message: Message) -> Result<Answer, Refusal> {
+        let _alone = self.host.desk().alone().await;
+        let before = self.named_session()?;
+        let (mut session, headers) = (before.clone(), self.mcp_headers(&[]));
+        let step = self.host.engine().handle(&mut session, self.host.view(), Some(&headers), message);
+        if let Some(id) = self.own_session().filter(|_| session != before) {
+            self.host.keep(id, &session)?;
+        }
+        match step {
+            Step::Reply(response) => Ok(answer(response)),
             step => {
                 self.hand_on(step);
                 Ok(respond::empty(StatusCode::ACCEPTED))
@@ -191,7 +206,7 @@ impl<H: Host> Exchange<'_, H> {
 
     /// Works for a call that may say something before its answer: then the answer is a stream.
     async fn converse(&self, call: Call) -> Result<Answer, Refusal> {
-        let session = self.own_session().unwrap_or_default();
+        let session = self.session_of(&call);
         let Some(place) = self.host.place(session) else { return Ok(whole(self.run(call).await)) };
         let resumable = !session.is_empty() && call.peer.revision == Revision::V2025_11_25;
         let (mail, mut post) = Mail::new(resumable);
@@ -265,6 +280,11 @@ impl<H: Host> Exchange<'_, H> {
     /// one, whatever else it carries.
     fn named_session(&self) -> Result<Session, Refusal> {
         self.own_session().map_or(Ok(Session::Stateless), |id| self.find_session(id))
+    }
+
+    /// The session that a call belongs to, which was found; empty for a modern one.
+    fn session_of(&self, call: &Call) -> &str {
+        self.own_session().filter(|_| !call.peer.revision.is_modern()).unwrap_or_default()
     }
 
     fn find_session(&self, id: &str) -> Result<Session, Refusal> {

@@ -9,10 +9,11 @@ use chaterimo::app::App;
 use chaterimo::clock::{Clock, HOUR, MINUTE};
 use chaterimo::http::Limits;
 use chaterimo::store::user::{self, Role};
-use chaterimo::store::{oauth_grant, organisation};
+use chaterimo::store::{chatbot, oauth_grant, organisation};
 use serde_json::{Value, json};
 
 use crate::accounts::{Browser, House, csrf};
+use crate::streams::Events;
 use crate::support::{
     DISCOVER, HOST, JSON, LIST, MODERN, NOW, Reply, Server, call, initialize, post, read_head,
 };
@@ -306,8 +307,62 @@ fn a_stream_ends_with_its_grant() {
     ends(stream);
     let tokens = app.connect(&house, &mut browser, &app.full(), ALLOW);
     let stream = open(&tokens);
+    let narrowed = tokens;
+    house.write(|tx| {
+        let here = tx.tenant(organisation::named(tx, "acme")?.tenant);
+        let newest = oauth_grant::list(&here, None, NOW)?[0].id;
+        oauth_grant::narrow(&here, newest, false, Some(&[1]), NOW)
+    });
+    ends(stream);
+    assert_eq!(
+        discover(&house.server, "/mcp/", &narrowed),
+        200,
+        "it may come back for what it still may see"
+    );
+    let tokens = app.connect(&house, &mut browser, &app.full(), ALLOW);
+    let stream = open(&tokens);
     house.app.clock.advance(HOUR);
     ends(stream);
+}
+
+#[test]
+fn a_call_that_waited_for_an_answer_may_do_no_more_than_it_may_by_then() {
+    let house = house(Role::Owner);
+    house.member("acme", "ben@example.com", Role::Owner);
+    house.write(|tx| {
+        let here = tx.tenant(organisation::named(tx, "acme")?.tenant);
+        let bot = json!({"external_id": "a", "settings": {"name": "Anna"}});
+        chatbot::put(&here, &serde_json::from_value(bot).unwrap(), NOW)
+    });
+    let app = Client::register(&house.server);
+    let mut browser = house.signed_in(ANNA);
+    let fields = format!("{}{JSON}", bearer(&app.connect(&house, &mut browser, &app.full(), ALLOW)));
+    let say = |fields: &str, method: &str, params: Value| {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        post("/mcp/", fields, &body.to_string())
+    };
+    let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {"elicitation": {}},
+        "clientInfo": {"name": "t", "version": "1"}});
+    let reply = house.server.ask(say(&fields, "initialize", hello).as_bytes());
+    let fields = format!("{fields}Mcp-Session-Id: {}\r\n", reply.field("mcp-session-id").unwrap());
+    let off = json!({"name": "update_chatbot_settings", "arguments": {"chatbot_id": 1, "enabled": false}});
+    let mut events = Events::open(&house.server, &say(&fields, "tools/call", off));
+    let asked = events.next();
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    house.write(|tx| {
+        let here = tx.tenant(organisation::named(tx, "acme")?.tenant);
+        user::set_role(&here, user::named(&here, ANNA)?.user, Role::Analyst)
+    });
+    let yes = json!({"jsonrpc": "2.0", "id": asked["id"],
+        "result": {"action": "accept", "content": {"confirm": true}}});
+    assert_eq!(house.server.ask(post("/mcp/", &fields, &yes.to_string()).as_bytes()).status, 202);
+    let answer = events.next();
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let settings = house.write(|tx| {
+        let here = tx.tenant(organisation::named(tx, "acme")?.tenant);
+        Ok(chatbot::get(&here, 1)?.unwrap().settings)
+    });
+    assert!(settings.enabled);
 }
 
 #[test]

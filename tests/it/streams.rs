@@ -154,3 +154,24 @@ fn a_legacy_session_hears_what_it_subscribed_to() {
     assert_eq!(heard[1], json!({"jsonrpc": "2.0", "method": "notifications/resources/list_changed"}));
     subscribe("resources/unsubscribe");
 }
+
+#[test]
+fn subscriptions_that_come_at_once_are_all_kept() {
+    let (folder, server, key) = acme();
+    let id = initialize(&server, "/mcp", &key);
+    let fields = format!("{key}Mcp-Session-Id: {id}\r\n{JSON}");
+    std::thread::scope(|scope| {
+        for number in 1..=16 {
+            let (server, fields) = (&server, &fields);
+            scope.spawn(move || {
+                let params = json!({"uri": format!("chaterimo://chatbots/{number}")});
+                let body =
+                    json!({"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": params});
+                assert_eq!(server.ask(post("/mcp", fields, &body.to_string()).as_bytes()).status, 200);
+            });
+        }
+    });
+    let database = rusqlite::Connection::open(folder.path().join(chaterimo::store::DATABASE_FILE)).unwrap();
+    let kept: String = database.query_row("SELECT peer FROM mcp_session", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept.matches("chaterimo://chatbots/").count(), 16, "{kept}");
+}

@@ -24,6 +24,7 @@ pub struct Desk {
     pub(super) next: AtomicU64,
     /// What clients may come back for.
     pub(super) tapes: Arc<Tapes>,
+    changing: tokio::sync::Mutex<()>,
 }
 
 /// What something said is about.
@@ -44,11 +45,16 @@ impl Default for Desk {
     fn default() -> Desk {
         // A session outlives the process, so its numbers must not begin anew.
         let next = AtomicU64::new(u64::from(u32::from_be_bytes(random())));
-        Desk { lines: Mutex::default(), next, tapes: Arc::default() }
+        Desk { lines: Mutex::default(), next, tapes: Arc::default(), changing: tokio::sync::Mutex::default() }
     }
 }
 
 impl Desk {
+    /// The turn to change what is kept of a session.
+    pub(super) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
     /// Hands on what a client answers; what nobody asked is dropped.
     pub(super) fn answer(&self, session: &str, id: Id, outcome: Result<Value, Value>) {
         self.say(session, Topic::Asked(id.clone()), Said::Answer(id, outcome));
@@ -133,7 +139,12 @@ impl Drop for Line {
 }
 
 /// Works for a call until there is an answer, asking the client as often as it takes; `None` when the client cancels it.
-pub(super) async fn converse<H: Host>(host: H, session: String, mut call: Call, mail: Mail) -> Option<Done> {
+pub(super) async fn converse<H: Host>(
+    mut host: H,
+    session: String,
+    mut call: Call,
+    mail: Mail,
+) -> Option<Done> {
     let mut line = Line::new(host.desk(), &session, &call);
     loop {
         let ran = tokio::select! {
@@ -152,5 +163,6 @@ pub(super) async fn converse<H: Host>(host: H, session: String, mut call: Call, 
                 Err(done) => return done,
             },
         };
+        host = host.renewed()?; // It may be long since the client asked for this.
     }
 }

@@ -63,6 +63,11 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// Works for a call. What it mails goes out before the answer; a client that goes away drops the future.
     fn call(&self, call: Call, mail: &Mail) -> impl Future<Output = Ran> + Send;
 
+    /// The same client with what it may do by now, for a call that waited for it; `None` when it is let in no more.
+    fn renewed(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     /// What happens from now on; what `filter` wants as it is now is no news.
     ///
     /// # Errors

@@ -120,8 +120,12 @@ impl Tape {
     }
 
     fn next_turn(&self) -> u64 {
-        self.said.send_modify(|said| said.turn += 1);
-        self.said.borrow().turn
+        let mut turn = 0;
+        self.said.send_modify(|said| {
+            said.turn += 1;
+            turn = said.turn;
+        });
+        turn
     }
 
     /// Nothing to say is the wish to let the connection go.
