@@ -121,7 +121,7 @@ impl<W: Write + Send> Wire<'_, W> {
             };
             state = self.stirred.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
             let State { session, open, .. } = &mut *state;
-            for message in open.look(self.app, session) {
+            for message in open.look(self.app, self.key, session) {
                 state.write(&message)?;
             }
         }
@@ -189,10 +189,7 @@ impl<W: Write + Send> Wire<'_, W> {
         let caller = Caller { signals: self.signals(grant), grant, transport: "stdio", arrived: instant() };
         let answer = self.app.call(&caller, call);
         match (answer.follow, answer.ask) {
-            (Some(follow), _) if alone => {
-                state.open.follow(follow);
-                Ok(None)
-            }
+            (Some(follow), _) if alone => Ok(state.open.follow(follow)),
             (Some(follow), _) => Ok(Some(follow.late())),
             (None, Some((call, ask))) if alone => match state.open.ask(call, ask) {
                 Ok(requests) => {
@@ -306,6 +303,10 @@ mod tests {
     }
 
     fn talk_with(talk: impl FnOnce(&mut Talk)) {
+        talk_at(|_, client| talk(client));
+    }
+
+    fn talk_at(talk: impl FnOnce(&App, &mut Talk)) {
         let (_folder, app, key) = app();
         let put = app.store.write(Durability::Disk, move |tx| {
             let here = tx.tenant(organisation::named(tx, "acme")?.tenant);
@@ -317,7 +318,7 @@ mod tests {
         thread::scope(|scope| {
             let server = scope.spawn(|| run(&app, &key, input, output).unwrap());
             let mut client = Talk { to, from: std::io::BufReader::new(from) };
-            talk(&mut client);
+            talk(&app, &mut client);
             drop(client.to);
             server.join().unwrap();
         });
@@ -350,6 +351,22 @@ mod tests {
             client.say(&cancelled);
             client.say(&rename(2, "Carla"));
             assert_eq!(client.hear()["id"], 2);
+        });
+    }
+
+    #[test]
+    fn a_stream_ends_with_its_key() {
+        talk_at(|app, client| {
+            let notifications = json!({"resourceSubscriptions": ["chaterimo://chatbots/1"]});
+            client.say(&modern("s", "subscriptions/listen", json!({"notifications": notifications})));
+            assert_eq!(client.hear()["params"]["notifications"], notifications);
+            let now = app.clock.now();
+            let revoked = app.store.write(Durability::Disk, move |tx| {
+                crate::store::api_key::revoke(&tx.tenant(organisation::named(tx, "acme")?.tenant), 1, now)
+            });
+            revoked.unwrap();
+            let last = client.hear();
+            assert_eq!((&last["id"], &last["result"]["resultType"]), (&json!("s"), &json!("complete")));
         });
     }
 

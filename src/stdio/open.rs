@@ -83,9 +83,13 @@ impl Open {
         }
     }
 
-    /// Follows a call to its end.
-    pub(super) fn follow(&mut self, follow: Follow) {
+    /// Follows a call to its end; the answer at once when there are too many.
+    pub(super) fn follow(&mut self, follow: Follow) -> Option<Response> {
+        if self.follows.len() >= OPEN_MAX {
+            return Some(follow.late());
+        }
         self.follows.push(Followed { follow, until: clock::instant() + PATIENCE });
+        None
     }
 
     /// Keeps a call until the client has answered; the requests to send it, or the answer to a client that cannot.
@@ -122,9 +126,21 @@ impl Open {
         self.follows.retain(|followed| followed.follow.call_id() != Some(id));
     }
 
-    /// What is to be said now. A stream that cannot be looked at is tried again with the next change.
-    pub(super) fn look(&mut self, app: &App, session: &Session) -> Vec<Vec<u8>> {
+    /// What is to be said now. A stream that cannot be looked at is tried again with the next change; when `key` stands
+    /// for nothing any more, which is a change too, every stream ends.
+    pub(super) fn look(&mut self, app: &App, key: &str, session: &Session) -> Vec<Vec<u8>> {
         let mut messages = self.look_at_calls();
+        let stirred = |stream: &Stream| stream.changes.has_changed().unwrap_or(false);
+        if self.streams.iter().any(stirred) {
+            match app.authenticate(key) {
+                Ok(Some(_)) => {}
+                Ok(None) => messages.extend(self.end_streams()),
+                Err(error) => {
+                    tracing::warn!(?error, "whether the key still holds could not be seen");
+                    return messages;
+                }
+            }
+        }
         for stream in &mut self.streams {
             if !stream.changes.has_changed().unwrap_or(false) {
                 continue;
@@ -141,6 +157,11 @@ impl Open {
             }
         }
         messages
+    }
+
+    fn end_streams(&mut self) -> Vec<Vec<u8>> {
+        let ended = std::mem::take(&mut self.streams);
+        ended.iter().filter_map(|stream| Some(stream.listen.finish()?.body)).collect()
     }
 
     fn look_at_calls(&mut self) -> Vec<Vec<u8>> {
