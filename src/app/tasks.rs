@@ -61,26 +61,33 @@ impl App {
             // Nothing is ever asked in a task, so no answer is one to it.
             TaskOp::Update(_) => "{}".to_owned(),
             TaskOp::Cancel => {
-                self.cancel(caller, call, task.job.id, now)?;
+                self.cancel(caller, call, &task.job, now)?;
                 "{}".to_owned()
             }
         };
         Ok(Outcome::Result(Found { members, ..Found::default() }))
     }
 
-    /// Cancels a job, and logs that; one that is done stays done. Who may not start one may not stop one.
-    fn cancel(&self, caller: &Caller<'_>, call: &Call, job: i64, now: Time) -> Result<(), Refusal> {
+    /// Cancels a job, and logs that; one that is done stays done, and there is nothing to log. Who may not start one may
+    /// not stop one.
+    fn cancel(&self, caller: &Caller<'_>, call: &Call, job: &Job, now: Time) -> Result<(), Refusal> {
         if access::reach(caller.signals) != Reach::Full {
             return Err(words::read_only("tasks/cancel", caller));
         }
+        if job.status.is_final() {
+            return Ok(());
+        }
+        let job = job.id;
         let mut row = self.log_row(caller, call, &json!({"job": job}));
         row.outcome = "ok".to_owned();
         let tenant = caller.grant.tenant;
         self.store.write(Durability::Disk, move |tx| {
             let tx = tx.tenant(tenant);
             row.day_remaining = quota::balance(&tx, now)?.day.remaining;
-            training_job::cancel(&tx, job, now)?;
-            call_log::append(&tx, &row)
+            match training_job::cancel(&tx, job, now)? {
+                true => call_log::append(&tx, &row),
+                false => Ok(()),
+            }
         })?;
         Ok(())
     }

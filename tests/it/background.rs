@@ -218,6 +218,8 @@ fn a_cancelled_task_ends_its_job_and_the_next_call_begins_another() {
     let stands = &shop.task("tasks/get", &id)["result"];
     assert_eq!((&stands["status"], stands.get("result")), (&json!("cancelled"), None));
     assert_eq!(shop.task("tasks/cancel", &id)["result"]["resultType"], "complete", "twice is no error");
+    let logged = shop.counted().1.into_iter().filter(|(tool, _)| tool == "tasks/cancel").count();
+    assert_eq!(logged, 1, "what changes nothing leaves no row");
     let next = shop.retrain();
     assert!(next["taskId"] != id && next["status"] == "working", "{next}");
     assert_eq!(shop.counted().0, 2);
