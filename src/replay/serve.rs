@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -310,9 +310,16 @@ impl Drop for Events {
     }
 }
 
-/// Whether the request names this machine: a page of another name that leads here is not to read a recording.
+/// Whether the request names this machine, and the page that it comes from, if it names one, is this machine's: others
+/// are neither to read a recording nor to play it on.
 fn is_local(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+    let origin = text(ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, host)| host));
+    is_here(text(HOST).unwrap_or_default()) && origin.is_none_or(is_here)
+}
+
+/// Whether `host`, with or without a port, is this machine.
+fn is_here(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
@@ -375,5 +382,16 @@ mod tests {
         check("evil.example:8080", false);
         check("127.0.0.1.evil.example", false);
         check("192.168.0.1:8080", false);
+        let check = |origin: &'static str, expected: bool| {
+            let fields = [(HOST, "127.0.0.1:1"), (ORIGIN, origin)];
+            let headers = fields.map(|(name, value)| (name, HeaderValue::from_static(value)));
+            assert_eq!(is_local(&headers.into_iter().collect()), expected, "{origin}");
+        };
+        check("http://localhost:6274", true);
+        check("http://[::1]", true);
+        check("https://evil.example", false);
+        check("http://localhost.evil.example:80", false);
+        check("null", false);
+        check("", false);
     }
 }
