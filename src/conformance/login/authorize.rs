@@ -65,8 +65,13 @@ impl Authorization {
     /// Has the person's browser go to `url`, which ought to lead back.
     ///
     /// # Errors
-    /// `Invalid` when the browser's command cannot be started, `Unavailable` when nothing comes back in time.
+    /// `Invalid` when the browser's command cannot be started, `Unavailable` when nothing comes back in time, or when `url`
+    /// is not for a browser: a server that nobody knows named it, and systems open files and programs by URLs too.
     pub async fn visit(&mut self, url: &str) -> Result<Visited> {
+        if discovery::split(url).is_none() {
+            let text = "The authorization_endpoint is no http or https URL, so it is not opened.";
+            return Err(Error::new(Kind::Unavailable, text));
+        }
         self.listener.forget();
         let patience = self.browser.patience();
         let browser = self.browser.clone();
@@ -168,6 +173,18 @@ fn next(url: &str, location: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_page_is_not_opened() {
+        let hook = Browser::Hook(std::sync::Arc::new(|url| panic!("{url} was opened")));
+        let listener = Listener::bind().await.unwrap();
+        let mut authorization = Authorization::new(hook, listener, String::new());
+        for url in
+            ["file:///bin/sh?a=b", "smb://a.example/x", "-h", "javascript:alert(1)", "/authorize?x", ""]
+        {
+            assert_eq!(authorization.visit(url).await.unwrap_err().kind, Kind::Unavailable, "{url}");
+        }
+    }
 
     #[test]
     fn redirects_stay_or_lead_away() {

@@ -2,7 +2,7 @@
 
 use super::authorize::{Authorization, Visited};
 use super::browser::Browser;
-use super::discovery::{self, Document};
+use super::discovery::{self, Document, Fit};
 use super::documents;
 use super::listener::Listener;
 use super::notes::Notes;
@@ -181,8 +181,14 @@ async fn discover(web: &Web, url: &str, notes: &mut Notes) -> Result<Found> {
     let challenged = challenge.as_deref().and_then(|all| discovery::parameter(all, "scope"));
     let offline = server.lists("scopes_supported", "offline_access");
     let scope = request::scope(challenged, list("scopes_supported"), offline);
-    let resource = document.as_ref().map(|document| document.text("resource").unwrap_or(url).to_owned());
-    Ok(Found { resource: resource.or_else(|| Some(url.to_owned())), scope, issuer, server })
+    let named = document.as_ref().and_then(|document| document.text("resource"));
+    Ok(Found { resource: Some(resource(named, url).to_owned()), scope, issuer, server })
+}
+
+/// The resource to ask a token for: a document may spell the URL otherwise, but one that names another resource is not
+/// used (RFC 9728, 3.3), for this server would then be shown a token for that one.
+fn resource<'a>(named: Option<&'a str>, url: &'a str) -> &'a str {
+    named.filter(|named| discovery::fit(named, url) != Fit::Other).unwrap_or(url)
 }
 
 /// What a request without a credential is answered with: the parameters of its challenge.
@@ -282,5 +288,22 @@ impl Session {
         }
         notes.fail("token-accepted", shown.join("; "));
         Err(refused("the MCP endpoint does not take the token that was given for it"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_asked_for_this_server_alone() {
+        let check = |named: Option<&str>, expected: &str| {
+            assert_eq!(resource(named, "https://a.example/mcp"), expected, "{named:?}");
+        };
+        check(None, "https://a.example/mcp");
+        check(Some("https://a.example/mcp/"), "https://a.example/mcp/");
+        check(Some("https://a.example"), "https://a.example");
+        check(Some("https://b.example/mcp"), "https://a.example/mcp");
+        check(Some("https://a.example/other"), "https://a.example/mcp");
     }
 }
