@@ -1,5 +1,6 @@
 //! Answers on stdout, complaints on stderr.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
 
@@ -21,7 +22,7 @@ impl Output {
             return Ok(());
         }
         let mut out = std::io::stdout().lock();
-        match writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()) {
+        match writeln!(out, "{}", plain(text.as_ref())).and_then(|()| out.flush()) {
             Err(e) if e.kind() == ErrorKind::BrokenPipe => {
                 self.gone = true;
                 Ok(())
@@ -32,7 +33,7 @@ impl Output {
 
     /// Says on stderr what a person should know but a script should not read.
     pub fn note(&self, text: impl AsRef<str>) {
-        let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+        let _ = writeln!(std::io::stderr(), "{}", plain(text.as_ref()));
     }
 
     /// Writes rows in columns as wide as their widest cell, with `head` above; rows shorter than `head` leave cells empty.
@@ -68,5 +69,26 @@ pub fn complain(error: &Error, verbose: bool) {
         cause = error.source();
     }
     // Where stderr is gone there is nobody left to tell.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(plain(&text).as_bytes());
+}
+
+/// `text` without what a terminal would obey: some of what is told was said by servers that nobody knows.
+fn plain(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    match text.contains(obeyed) {
+        true => text.chars().filter(|c| !obeyed(*c)).collect::<String>().into(),
+        false => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing() {
+        let check = |text: &str, expected: &str| assert_eq!(plain(text), expected, "{text:?}");
+        check("a\tb\nÄ", "a\tb\nÄ");
+        check("\u{1b}]0;title\u{7}HTTP 200\r\n\u{9b}2J", "]0;titleHTTP 200\n2J");
+    }
 }
