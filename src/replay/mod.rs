@@ -5,6 +5,7 @@
 //! answered then; equal requests get their answers in the recorded order, and after the last one that again. A strict
 //! one wants the client's messages as they were recorded, in that order. Nothing waits for the recorded times.
 
+mod answer;
 mod era;
 mod find;
 pub mod pipe;

@@ -1,22 +1,18 @@
 //! A replay over Streamable HTTP, in both eras: POST, the legacy era's GET and DELETE, and its session ids.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Either, Full, Limited};
-use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN};
+use hyper::{HeaderMap, Method, Request};
 use serde_json::Value;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Interval, interval};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::answer::{Answer, Events, empty, events, fault, json, text};
 use super::player::{Form, Player, Reply};
 use crate::error::Result;
 use crate::local::Local;
@@ -29,12 +25,8 @@ use crate::protocol::transcript::Transcript;
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Sessions that are remembered; one more takes the place of them all.
 const MAX_SESSIONS: usize = 1_000;
-/// How often a quiet stream gets a comment, so that nobody takes it for dead.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
-
-type Answer = Response<Either<Full<Bytes>, Events>>;
 
 /// A replay that listens.
 pub struct Server {
@@ -102,6 +94,13 @@ impl Stage {
     /// How many messages were not as recorded, and what never came; see [`Player::outcome`].
     pub fn outcome(&self) -> (usize, Vec<String>) {
         self.lock().player.outcome()
+    }
+
+    /// The client of this stream has gone.
+    pub(super) fn close(&self, stream: u64) {
+        let mut shared = self.lock();
+        shared.sinks.remove(&stream);
+        shared.player.close(stream);
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -277,39 +276,6 @@ impl Shared {
     }
 }
 
-/// The body of a stream.
-struct Events {
-    source: UnboundedReceiver<Bytes>,
-    stage: Stage,
-    stream: u64,
-    /// From the first time that nothing is there to send.
-    beat: Option<Interval>,
-}
-
-impl Body for Events {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Infallible>>> {
-        if let Poll::Ready(event) = self.source.poll_recv(cx) {
-            return Poll::Ready(event.map(|event| Ok(Frame::data(event))));
-        }
-        let beat = self.beat.get_or_insert_with(|| interval(HEARTBEAT));
-        beat.poll_tick(cx).map(|_| Some(Ok(Frame::data(Bytes::from_static(sse::HEARTBEAT)))))
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        let mut shared = self.stage.lock();
-        shared.sinks.remove(&self.stream);
-        shared.player.close(self.stream);
-    }
-}
-
 /// Whether the request names this machine, and the page that it comes from, if it names one, is this machine's: others
 /// are neither to read a recording nor to play it on.
 fn is_local(headers: &HeaderMap) -> bool {
@@ -331,36 +297,6 @@ fn is_here(host: &str) -> bool {
 /// Whether a client asks for a sign-in there.
 fn is_elsewhere(path: &str) -> bool {
     path.starts_with("/.well-known/") || matches!(path, "/authorize" | "/register" | "/token" | "/revoke")
-}
-
-fn with_body(status: u16, kind: &'static str, body: Either<Full<Bytes>, Events>) -> Answer {
-    let mut answer = Response::new(body);
-    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-}
-
-fn json(status: u16, message: &Value) -> Answer {
-    with_body(status, "application/json", Either::Left(message.to_string().into()))
-}
-
-fn text(status: u16, words: &str) -> Answer {
-    with_body(status, "text/plain; charset=utf-8", Either::Left(words.to_owned().into()))
-}
-
-fn events(status: u16, events: Events) -> Answer {
-    with_body(status, "text/event-stream", Either::Right(events))
-}
-
-fn empty(status: u16) -> Answer {
-    let mut answer = text(status, "");
-    answer.headers_mut().remove(CONTENT_TYPE);
-    answer
-}
-
-fn fault(code: i32, words: &str) -> Answer {
-    json(400, &serde_json::json!({"jsonrpc": "2.0", "error": {"code": code, "message": words}}))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ class Recorded:
         said = [line["message"] for line in lines if line["from"] == "client" and "message" in line]
         answers = {line["message"]["id"]: line["message"] for line in lines
                    if line["from"] == "server" and "id" in line.get("message", {})}
+        self.lists_tools = any(message.get("method") == "tools/list" for message in said)
         asked = [message for message in said if message.get("method") == "tools/call"]
         self.calls = [(message["params"]["name"], message["params"]["arguments"]) for message in asked]
         self.results = [answers[message["id"]]["result"] for message in asked]
@@ -81,7 +82,11 @@ def main(words):
     with tempfile.TemporaryDirectory() as folder:
         for case in [case for case in CASES if not words or any(word in case.name for word in words)]:
             other = LEGACY if case.client == PRESENT else PRESENT
-            for version, flag in [(case.client, "--strict"), (other, "--lenient")]:
+            runs_of_it = [(case.client, "--strict")]
+            # The older client looks after a server's health without its tools, which the present one wants.
+            if other == LEGACY or Recorded(OUT / f"{case.name}.jsonl").lists_tools:
+                runs_of_it.append((other, "--lenient"))
+            for version, flag in runs_of_it:
                 began = time.monotonic()
                 wrong = play(case, version, flag, pathlib.Path(folder) / f"{case.name}{flag}")
                 count = len(Recorded(OUT / f"{case.name}.jsonl").calls)
