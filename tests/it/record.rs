@@ -77,7 +77,7 @@ fn a_recorder_that_is_killed_leaves_what_was_said() {
     // The client does not say who it is, and nothing ends the recording.
     let line = "{\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n";
     child.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
-    let started = std::time::Instant::now();
+    let started = chaterimo::clock::instant();
     let mut text = String::new();
     while text.lines().count() < 3 {
         assert!(started.elapsed().as_secs() < 20, "{text}");
