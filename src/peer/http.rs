@@ -19,6 +19,8 @@ use crate::protocol::framing::sse::Parser;
 const AGENT: &str = concat!("chaterimo-peer/", env!("CARGO_PKG_VERSION"));
 /// How often a legacy stream that broke before its answer is taken up again.
 const RESUMPTIONS: usize = 5;
+/// The most messages of one stream that are read: a server that goes on and on is broken off.
+const MAX_MESSAGES: usize = 10_000;
 /// The longest pause before that, whatever the server wants.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -167,6 +169,9 @@ impl Stream {
         loop {
             if let Some(message) = self.ready.pop_front() {
                 return Ok(Some(message));
+            }
+            if self.exchange.messages.len() >= MAX_MESSAGES {
+                (self.exchange.end, self.body) = (End::Broken, None);
             }
             let Some((body, parser)) = &mut self.body else { return Ok(None) };
             let left = deadline.saturating_duration_since(clock::instant());

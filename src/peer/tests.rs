@@ -175,3 +175,13 @@ async fn a_process_that_is_gone_is_told_apart_from_one_that_is_silent() {
     assert!(shell("true").dial().is_ok());
     assert!(Dialler::new(Options::new(Target::Command(vec!["/no/such".into()]))).unwrap().dial().is_err());
 }
+
+#[tokio::test]
+async fn a_server_that_goes_on_and_on_is_broken_off() {
+    let told = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n";
+    let url = serve(move |_| async move { whole(200, "text/event-stream", told.repeat(30_000)) }).await;
+    let mut peer = dialler(&url).dial().unwrap();
+    let asked = peer.ask("tools/list", json!({})).await.unwrap();
+    assert!(asked.answer.is_none() && asked.end == End::Broken, "{:?}", asked.end);
+    assert!((10_000..30_000).contains(&asked.messages.len()), "{}", asked.messages.len());
+}

@@ -57,6 +57,18 @@ fn every_form_tells_what_failed_and_how_to_see_it_again() {
 }
 
 #[test]
+fn what_is_found_without_a_lane_is_told_too() {
+    let (mut report, expected) = (report(), Expected::default());
+    report.lanes.clear();
+    let junit = Judged { report: &report, expected: &expected }.write(Form::Junit);
+    assert_eq!(
+        (junit.matches("<testsuite ").count(), junit.matches("<testcase ").count()),
+        (1, 4),
+        "{junit}"
+    );
+}
+
+#[test]
 fn what_is_expected_does_not_count() {
     let (report, expected) = (report(), Expected::parse("server:\n- tools-list\n").unwrap());
     let judged = Judged { report: &report, expected: &expected };
