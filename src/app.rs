@@ -141,11 +141,6 @@ impl App {
         self.changes.receiver()
     }
 
-    /// Moves that number at once: somebody wants to hear of other things than before.
-    pub fn tell_listeners(&self) {
-        self.changes.tell();
-    }
-
     /// Says that a job was queued.
     pub fn wake_training(&self) {
         if let Some(worker) = self.training.get() {

@@ -88,7 +88,6 @@ impl Host for Bearer {
     fn keep(&self, id: &str, session: &Session) -> Result<(), Refusal> {
         let peer = serde_json::to_string(session).map_err(Error::internal)?;
         self.site.wait_for(|| self.sessions(&self.grant).keep(id, peer))?;
-        self.site.app.tell_listeners();
         Ok(())
     }
 

@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
-use tokio::sync::mpsc;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
 
 use super::request::{check_accept, check_content};
 use super::respond::{self, Answer, Refusal};
@@ -142,7 +143,7 @@ impl<H: Host> Exchange<'_, H> {
         let (mut session, headers) = (before.clone(), self.mcp_headers(&[]));
         let step = self.host.engine().handle(&mut session, self.host.view(), Some(&headers), message);
         if let Some(id) = self.own_session().filter(|_| session != before) {
-            self.host.keep(id, &session)?;
+            self.keep(id, &session)?;
         }
         match step {
             Step::Reply(response) => Ok(answer(response)),
@@ -174,12 +175,18 @@ impl<H: Host> Exchange<'_, H> {
             }
         }
         if let Some(id) = self.own_session().filter(|_| changes) {
-            self.host.keep(id, &session)?;
+            self.keep(id, &session)?;
         }
         match responses.is_empty() {
             true => Ok(respond::empty(StatusCode::ACCEPTED)),
             false => Ok(whole(Done { response: rpc::join(&responses), fields })),
         }
+    }
+
+    fn keep(&self, id: &str, session: &Session) -> Result<(), Refusal> {
+        self.host.keep(id, session)?;
+        self.host.desk().changed(id);
+        Ok(())
     }
 
     /// What needs no answer. A call without a stream runs within its own request and is over in milliseconds: there is
@@ -332,8 +339,12 @@ async fn tell<H: Host>(
     session: String,
     mail: Mail,
 ) -> Option<Bytes> {
+    let mut changes = host.desk().changes();
     loop {
-        feed.changed().await;
+        tokio::select! {
+            () = feed.changed() => {}
+            () = changed(&mut changes, &session) => {}
+        }
         if !session.is_empty()
             && let Ok(Some(session)) = host.find(&session)
             && let Some(now) = host.engine().stream_of(&session)
@@ -346,6 +357,19 @@ async fn tell<H: Host>(
             }
         }
     }
+}
+
+/// Ready when what is kept of the session is another. Only its own streams look then: to subscribe costs nothing, so it
+/// must cost others nothing either.
+async fn changed(changes: &mut broadcast::Receiver<Arc<str>>, session: &str) {
+    while !session.is_empty() {
+        match changes.recv().await {
+            Ok(other) if *other != *session => {}
+            Ok(_) | Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => break,
+        }
+    }
+    std::future::pending().await
 }
 
 fn opens_session(message: &Message) -> bool {

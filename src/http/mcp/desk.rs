@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::time::timeout;
 
 use super::host::{Done, Host, Mail, Ran};
@@ -18,6 +18,9 @@ use crate::protocol::{Answered, Asking, Call, Id};
 /// How long a person may think before a call that asked is given up.
 const ANSWER_TIME: Duration = Duration::from_secs(10 * 60);
 
+/// Changes of sessions that a stream may be behind with; of one that is further behind, all are looked at.
+const MAX_CHANGED: usize = 64;
+
 /// The calls under way that a client may still say something to.
 pub struct Desk {
     lines: Mutex<HashMap<(String, Topic), mpsc::UnboundedSender<Said>>>,
@@ -25,6 +28,8 @@ pub struct Desk {
     /// What clients may come back for.
     pub(super) tapes: Arc<Tapes>,
     changing: tokio::sync::Mutex<()>,
+    /// The sessions that changed.
+    changed: broadcast::Sender<Arc<str>>,
 }
 
 /// What something said is about.
@@ -45,7 +50,9 @@ impl Default for Desk {
     fn default() -> Desk {
         // A session outlives the process, so its numbers must not begin anew.
         let next = AtomicU64::new(u64::from(u32::from_be_bytes(random())));
-        Desk { lines: Mutex::default(), next, tapes: Arc::default(), changing: tokio::sync::Mutex::default() }
+        let (changed, _) = broadcast::channel(MAX_CHANGED);
+        let changing = tokio::sync::Mutex::default();
+        Desk { lines: Mutex::default(), next, tapes: Arc::default(), changing, changed }
     }
 }
 
@@ -53,6 +60,16 @@ impl Desk {
     /// The turn to change what is kept of a session.
     pub(super) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.changing.lock().await
+    }
+
+    /// Says that what is kept of this session is another.
+    pub(super) fn changed(&self, session: &str) {
+        let _ = self.changed.send(session.into()); // There may be no stream at all.
+    }
+
+    /// The sessions that change from now on.
+    pub(super) fn changes(&self) -> broadcast::Receiver<Arc<str>> {
+        self.changed.subscribe()
     }
 
     /// Hands on what a client answers; what nobody asked is dropped.
