@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -104,9 +104,7 @@ impl Recording {
                 line.from == From::Server
                     && match is_http {
                         true => line.exchange == exchange,
-                        false => {
-                            id.is_some() && line.message.as_ref().and_then(|message| message.get("id")) == id
-                        }
+                        false => line.message.as_ref().is_some_and(|message| is_for(message, id)),
                     }
             };
             let answer = lines[place..].iter().find(|next| answers(next, line.exchange));
@@ -253,7 +251,7 @@ impl<'a> Replay<'a> {
         match (said.answer, got) {
             (None, None) => {}
             (Some(expected), Some(got)) => {
-                let found = changes(expected, got);
+                let found = differences(expected, got, Rows::Same);
                 self.found.extend(found.iter().map(|difference| format!("{place}: {difference}")));
             }
             (expected, got) => self.found.push(format!("{place}: {expected:?} became {got:?}")),
@@ -293,9 +291,10 @@ impl<'a> Replay<'a> {
                     let caller = Caller { grant: &grant, signals, transport: "stdio", arrived: instant() };
                     app.call(&caller, call).response
                 }
+                Step::Listen(listen) => return Some(read(&listen.acknowledge().unwrap())),
                 _ => return None,
             };
-        Some(serde_json::from_slice(&response.body).unwrap())
+        Some(read(&response.body))
     }
 
     fn through_pipe(mut self) -> Vec<String> {
@@ -311,7 +310,7 @@ impl<'a> Replay<'a> {
             .collect();
         for said in &said {
             let id = said.message.get("id");
-            let answer = answers.iter().find(|answer| id.is_some() && answer.get("id") == id);
+            let answer = answers.iter().find(|answer| is_for(answer, id));
             self.compare(said, answer);
         }
         self.found
@@ -328,8 +327,8 @@ impl<'a> Replay<'a> {
                 server = serve(self.app(read_only));
             }
             let fields = format!("Authorization: Bearer {}\r\n{}", self.key, said.fields(session.as_deref()));
-            let reply =
-                server.ask(post(self.recording.path(), &fields, &said.message.to_string()).as_bytes());
+            let request = post(self.recording.path(), &fields, &said.message.to_string());
+            let reply = ask(&server, &request);
             if let Some(opened) = reply.field("mcp-session-id") {
                 session = Some(opened.to_owned());
             }
@@ -342,6 +341,28 @@ impl<'a> Replay<'a> {
         server.wait();
         self.found
     }
+}
+
+/// Whether a message is for the request with this id: its answer, or the first of its stream.
+fn is_for(message: &Value, id: Option<&Value>) -> bool {
+    let stream = &message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"];
+    id.is_some_and(|id| message.get("id") == Some(id) || stream == id)
+}
+
+fn read(message: &[u8]) -> Value {
+    serde_json::from_slice(message).unwrap()
+}
+
+/// What comes back for a request; of a stream that a POST opens, its first message is the body.
+pub fn ask(server: &Server, request: &str) -> Reply {
+    let mut stream = server.connect();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut reply = Reply::read(&mut stream);
+    if request.starts_with("POST") && reply.field("content-type") == Some("text/event-stream") {
+        let mut lines = io::BufReader::new(stream).lines().map(Result::unwrap);
+        reply.body = lines.find_map(|line| Some(line.strip_prefix("data: ")?.to_owned())).unwrap();
+    }
+    reply
 }
 
 /// The client's side of a pipe: a line at a time, each at its time.
@@ -361,14 +382,6 @@ impl Read for Typed<'_> {
         }
         self.line.read(buffer)
     }
-}
-
-/// Where an answer is another than it was. What the server offers beyond what it did is none: a client that does not
-/// ask for it is answered as before.
-pub fn changes(expected: &Value, got: &Value) -> Vec<String> {
-    let mut found = differences(expected, got, Rows::Same);
-    found.retain(|change| !(change.starts_with("/result/capabilities/") && change.contains(": is new: ")));
-    found
 }
 
 /// Sets the clock, to earlier or later.

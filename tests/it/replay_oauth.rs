@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use chaterimo::app::App;
 use chaterimo::clock::{Clock, Time};
+use chaterimo::protocol::transcript::compare::{Rows, differences};
 use chaterimo::protocol::transcript::{From, HEADERS, Http, Line, Transcript};
 use serde_json::Value;
 
 use crate::accounts::{Browser, csrf};
 use crate::oauth_flow::{CHALLENGE, VERIFIER, encoded, hidden, parameter};
-use crate::replay::{Demo, changes, folder, set};
+use crate::replay::{Demo, ask, folder, set};
 use crate::support::{Reply, Server};
 
 /// Where the recorded server was, as its documents name it.
@@ -182,7 +183,7 @@ impl<'a> Replay<'a> {
             _ => {
                 self.learn_code(&exchange.form());
                 let request = self.request(exchange, self.credential(exchange, is_connected));
-                self.server.as_ref().unwrap().ask(request.as_bytes())
+                ask(self.server.as_ref().unwrap(), &request)
             }
         }
     }
@@ -209,12 +210,21 @@ impl<'a> Replay<'a> {
     }
 
     fn decide(&mut self, exchange: &Exchange<'_>) -> Reply {
-        let mut form = exchange.form();
-        form.extend(self.person.form.clone().map(|(name, value)| (name.to_owned(), value)));
-        let reply = self.browser().post("/authorize/decision", &borrowed(&form));
+        let fresh =
+            |name: &str| self.person.form.iter().find(|(own, _)| *own == name).map(|(_, value)| value);
+        // Some fields are there more than once: each chatbot that is ticked is one.
+        let sent =
+            form_urlencoded::parse(exchange.sent.and_then(Value::as_str).unwrap_or_default().as_bytes());
+        let form: Vec<(String, String)> = sent
+            .into_owned()
+            .map(|(name, value)| (name.clone(), fresh(&name).cloned().unwrap_or(value)))
+            .collect();
+        let fields: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let reply = self.browser().post("/authorize/decision", &fields);
         let back = reply.field("location").unwrap();
         let [state, issuer, error] = ["state", "iss", "error"].map(|name| parameter(back, name));
-        let (asked, denied) = (&self.person.asked, (form["decision"] == "deny").then_some("access_denied"));
+        let denied = fields.contains(&("decision", "deny")).then_some("access_denied");
+        let asked = &self.person.asked;
         assert!(back.starts_with(&asked["redirect_uri"]), "{back}");
         assert_eq!((state.as_ref(), issuer.as_deref()), (asked.get("state"), Some(ORIGIN)), "{back}");
         assert_eq!(error.as_deref(), denied, "{back}");
@@ -304,7 +314,7 @@ impl<'a> Replay<'a> {
             if let Some(issued_at) = expected.get_mut("client_id_issued_at") {
                 *issued_at = (self.clock.now().0 / 1_000).into();
             }
-            let found = changes(&expected, &got);
+            let found = differences(&expected, &got, Rows::Same);
             self.found.extend(found.iter().map(|difference| format!("{place}: {difference}")));
         }
     }
