@@ -68,6 +68,17 @@ impl Local {
     }
 }
 
+/// Whether `host`, with or without a port, is this machine. A page whose name was made to lead here names another (MCP,
+/// "Streamable HTTP", security warning).
+pub fn is_here(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// Until this process is told to stop.
 pub async fn stopped() {
     #[cfg(unix)]

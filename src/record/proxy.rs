@@ -22,7 +22,7 @@ use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use super::{Head, Recorder};
 use crate::client::{self, Client};
 use crate::error::{Error, Result};
-use crate::local::Local;
+use crate::local::{Local, is_here};
 use crate::protocol::framing::sse::Parser;
 use crate::protocol::transcript::From;
 
@@ -104,6 +104,12 @@ fn origin_of(url: &str) -> Result<String> {
 
 impl Target {
     async fn pass(&self, request: Request<Incoming>, recorder: Recorder) -> Answer {
+        // The server cannot look at this itself: it is told its own name.
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        if !is_here(host.unwrap_or_default()) {
+            let text = "The recorder passes on requests for this machine alone: Host must be its address.";
+            return refuse(StatusCode::FORBIDDEN, text.into());
+        }
         let exchange = self.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
         let (parts, body) = request.into_parts();
         let Ok(body) = Limited::new(body, MAX_BYTES).collect().await else {

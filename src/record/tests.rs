@@ -160,6 +160,8 @@ async fn other_paths_pass_too_and_a_dead_server_is_noted() {
             .await;
     let recorded = Recorded::before(&server).await;
     let url = recorded.url.replace("/mcp/", "/.well-known/oauth-protected-resource/mcp-readonly?state=abc");
+    let elsewhere = Request::get(&url).header("host", "attacker.example").body(Bytes::new()).unwrap();
+    assert_eq!(send(elsewhere).await.status(), 403, "a page whose name was made to lead here");
     let answer = send(Request::get(&url).body(Bytes::new()).unwrap()).await;
     assert_eq!(answer.status(), 404);
     let body = answer.into_body().collect(1_000).await.unwrap();

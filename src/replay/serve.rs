@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::answer::{Answer, Events, empty, events, fault, json, text};
 use super::player::{Form, Player, Reply};
 use crate::error::Result;
-use crate::local::Local;
+use crate::local::{Local, is_here};
 use crate::protocol::framing::sse;
 use crate::protocol::revision::{Revision, names_modern};
 use crate::protocol::rpc::{INVALID_REQUEST, PARSE_ERROR};
@@ -282,16 +282,6 @@ fn is_local(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
     let origin = text(ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, host)| host));
     is_here(text(HOST).unwrap_or_default()) && origin.is_none_or(is_here)
-}
-
-/// Whether `host`, with or without a port, is this machine.
-fn is_here(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether a client asks for a sign-in there.
