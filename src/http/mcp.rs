@@ -105,6 +105,7 @@ impl<H: Host> Exchange<'_, H> {
             Refusal::new(400, "no_session", "Name the session to end in the Mcp-Session-Id field.")
         })?;
         if self.host.end(session)? {
+            self.host.desk().end(session);
             Ok(respond::empty(StatusCode::NO_CONTENT))
         } else {
             Err(no_such_session())

@@ -161,6 +161,25 @@ fn a_legacy_client_is_asked_within_its_call() {
 }
 
 #[test]
+fn a_session_that_ends_takes_its_calls_along() {
+    let (folder, key) = acme();
+    let app = Arc::new(App::open(folder.path(), Clock::manual(NOW), false, Vec::new()).unwrap());
+    // There is no room for the next call's stream while the one before goes on.
+    let server = Server::of(app, Limits { streams_per_credential: 1, ..Limits::default() }, &[]);
+    let field = format!("Authorization: Bearer {key}\r\n");
+    for _ in 0..2 {
+        let hello = initialize_with_elicitation().to_string();
+        let reply = server.ask(post("/mcp", &format!("{field}{JSON}"), &hello).as_bytes());
+        let fields = format!("{field}Mcp-Session-Id: {}\r\n", reply.field("mcp-session-id").unwrap());
+        let mut events = Events::open(&server, &post("/mcp", &format!("{fields}{JSON}"), OFF));
+        assert_eq!(events.next()["method"], "elicitation/create");
+        let end = format!("DELETE /mcp HTTP/1.1\r\n{HOST}{fields}\r\n");
+        assert_eq!(server.ask(end.as_bytes()).status, 204);
+        events.end();
+    }
+}
+
+#[test]
 fn a_legacy_client_on_stdio_is_asked_within_its_call() {
     let (folder, key) = acme();
     let mut pipe = Pipe::open(folder.path(), &key);

@@ -87,6 +87,16 @@ impl Events {
             self.read.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
         }
     }
+
+    /// Reads what is left; it must end.
+    pub fn end(mut self) {
+        while !self.read.ends_with("0\r\n\r\n") {
+            let mut bytes = [0; 1_024];
+            let count = self.stream.read(&mut bytes).unwrap();
+            assert!(count > 0, "{:?}", self.read);
+            self.read.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+    }
 }
 
 fn listen(key: &str, notifications: Value) -> String {

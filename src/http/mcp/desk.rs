@@ -82,6 +82,15 @@ impl Desk {
         self.say(session, Topic::Call(id), Said::Cancelled);
     }
 
+    /// Ends every call of a session that is no more: nobody can answer what it asks.
+    pub(super) fn end(&self, session: &str) {
+        for ((owner, topic), line) in self.lines().iter() {
+            if owner == session && matches!(topic, Topic::Call(_)) {
+                let _ = line.send(Said::Cancelled);
+            }
+        }
+    }
+
     fn say(&self, session: &str, topic: Topic, said: Said) {
         if let Some(line) = self.lines().get(&(session.to_owned(), topic)) {
             let _ = line.send(said);

@@ -68,8 +68,8 @@ impl Tapes {
                 ours.put(said);
             }
             answer.into_iter().for_each(|answer| ours.put(answer));
-            ours.said.send_modify(|said| said.ended = true);
             drop((held, work));
+            ours.said.send_modify(|said| said.ended = true);
             sleep(KEPT).await;
             tapes.all().remove(&key);
         });
