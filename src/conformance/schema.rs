@@ -1,4 +1,4 @@
-//! The official schemas of the five revisions, without their descriptions (see `schema/strip.py`).
+//! The official schemas of the five revisions, without what is for people (see `schema/strip.py`).
 
 use std::sync::OnceLock;
 

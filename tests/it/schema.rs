@@ -8,6 +8,7 @@ use chaterimo::protocol::{
     Annotations, Catalog, Engine, Incoming, McpHeaders, Outcome, Output, Refusal, ServerInfo, Session, Step,
     ToolDef, View, catalog, rpc,
 };
+use jsonschema::Validator;
 use serde_json::{Value, json};
 
 /// One answer: the revision, what it answers (`error` for an error), the whole message.
@@ -151,12 +152,19 @@ fn check(document: &Value, reference: &str, value: &Value) {
 
 /// Where `value` does not fit the definition `reference` of `document`.
 fn errors(document: &Value, reference: &str, value: &Value) -> Vec<String> {
+    broken(&validator(document, reference), value)
+}
+
+fn validator(document: &Value, reference: &str) -> Validator {
     let mut schema = document.clone();
     let members = schema.as_object_mut().unwrap();
     members.retain(|name, _| !matches!(name.as_str(), "anyOf" | "oneOf" | "type"));
     members.insert("$ref".into(), reference.into());
     // In draft 7 nothing beside $ref counts; the definitions stay where they are.
-    let validator = jsonschema::validator_for(&schema).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn broken(validator: &Validator, value: &Value) -> Vec<String> {
     validator.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect()
 }
 
@@ -197,9 +205,9 @@ fn official_name(answer: &Answer) -> &'static str {
     }
 }
 
-/// The official schema of a revision: `protocol-fixtures/schema/README.md` says where it is from.
+/// The official schema of a revision: `strip.py` beside them says where they are from.
 fn official(revision: &str) -> Value {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/protocol-fixtures/schema/official");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/conformance/schema");
     serde_json::from_str(&std::fs::read_to_string(format!("{folder}/{revision}.json")).unwrap()).unwrap()
 }
 
@@ -226,7 +234,7 @@ fn answers_fit_the_official_schemas() {
 #[derive(Default)]
 struct Official {
     documents: BTreeMap<String, Value>,
-    compiled: BTreeMap<String, jsonschema::Validator>,
+    compiled: BTreeMap<String, Validator>,
 }
 
 impl Official {
@@ -236,15 +244,9 @@ impl Official {
         if document[definitions_of(document)].get(name).is_none() {
             return Vec::new();
         }
-        let validator = self.compiled.entry(format!("{revision}/{name}")).or_insert_with(|| {
-            let reference = format!("#/{}/{name}", definitions_of(document));
-            let mut schema = document.clone();
-            let members = schema.as_object_mut().unwrap();
-            members.retain(|name, _| !matches!(name.as_str(), "anyOf" | "oneOf" | "type"));
-            members.insert("$ref".into(), reference.into());
-            jsonschema::validator_for(&schema).unwrap()
-        });
-        validator.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect()
+        let reference = format!("#/{}/{name}", definitions_of(document));
+        let compiled = self.compiled.entry(format!("{revision}/{name}"));
+        broken(compiled.or_insert_with(|| validator(document, &reference)), value)
     }
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes the schemas in this folder: what the official ones (github.com/modelcontextprotocol/modelcontextprotocol,
-schema/REVISION/schema.json, Apache-2.0) demand of messages, without their descriptions.
+schema/REVISION/schema.json; Apache-2.0, older parts MIT) demand of messages, without titles, descriptions, examples and
+defaults.
 
     strip.py FOLDER    where FOLDER/REVISION.json is each revision's schema
 """
