@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime};
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub const ENDS: &str =
 const KEY_BYTES: usize = 32;
 /// Keys of a keyring at most.
 const KEYS_MAX: usize = 32;
+/// Bytes of a signature that stand in what is sealed.
+const SEAL_BYTES: usize = 16;
 /// Between two looks at whether the file has changed.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -201,6 +203,22 @@ impl Keyring {
         let expected = digest(key, label, kid, parts).sign();
         let difference = expected.as_ref().iter().zip(tag).fold(0, |all, (a, b)| all | (a ^ b));
         std::hint::black_box(difference) == 0 && tag.len() <= 32
+    }
+
+    /// `payload` as a text of URL-safe characters, signed together with `parts` for `label`: key, full stop, base64url of the
+    /// payload and 16 bytes of the signature. Whoever holds it can read the payload, and cannot change it.
+    pub fn seal(&self, label: &str, parts: &[&[u8]], payload: &[u8]) -> String {
+        let signature = self.sign(label, &[parts, &[payload]].concat());
+        let bytes = [payload, &signature.tag[..SEAL_BYTES]].concat();
+        format!("{}.{}", signature.kid, BASE64URL_NOPAD.encode(&bytes))
+    }
+
+    /// The payload of a text that [`Keyring::seal`] gave for this label and these parts; `None` for any other text.
+    pub fn unseal(&self, label: &str, parts: &[&[u8]], text: &str) -> Option<Vec<u8>> {
+        let (kid, text) = text.split_once('.')?;
+        let mut bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        let tag = bytes.split_off(bytes.len().checked_sub(SEAL_BYTES)?);
+        self.verify(label, kid, &[parts, &[bytes.as_slice()]].concat(), &tag).then_some(bytes)
     }
 
     /// A number that is another one once the keys are others: what was verified before may hold no longer.
@@ -401,6 +419,17 @@ mod tests {
         check("mcu", &[b"ab", b"c"], &signature.tag, false);
         check("mcs", &[b"ab", b"c"], &[0; 32], false);
         assert!(!again.verify("mcs", "nope", &[b"ab", b"c"], &signature.tag));
+        let sealed = ring.seal("mcs", &[b"ab"], b"c");
+        let opens = |label: &str, parts: &[&[u8]], text: &str, expected: Option<&[u8]>| {
+            assert_eq!(again.unseal(label, parts, text).as_deref(), expected, "{label} {parts:?} {text}");
+        };
+        opens("mcs", &[b"ab"], &sealed, Some(b"c"));
+        opens("mcs", &[b"a"], &sealed, None);
+        opens("mcu", &[b"ab"], &sealed, None);
+        opens("mcs", &[b"ab"], &format!("{sealed}AAAA"), None);
+        for text in ["", ".", "k.AA", "nope", &sealed[..sealed.len() - 1]] {
+            opens("mcs", &[b"ab"], text, None);
+        }
     }
 
     #[test]

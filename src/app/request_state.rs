@@ -1,8 +1,6 @@
 //! `requestState`: what goes to a client along with a question and comes back with the answer (MCP 2026-07-28, "Multi
 //! Round-Trip Requests"). It passes through hands that are not ours, so it is signed, and bound to what it was given for.
 
-use data_encoding::BASE64URL_NOPAD;
-
 use crate::clock::{MINUTE, Time};
 use crate::keyring::Keyring;
 
@@ -11,8 +9,6 @@ pub const LIFETIME: i64 = 10 * MINUTE;
 
 /// What the keyring signs it as.
 const LABEL: &str = "mrq";
-/// Bytes of the signature that are kept.
-const TAG_BYTES: usize = 16;
 /// Bytes of the time until which it holds.
 const UNTIL_BYTES: usize = 8;
 /// The longest state that is looked at, in bytes.
@@ -21,29 +17,18 @@ const STATE_BYTES_MAX: usize = 4_096;
 /// A state that holds `payload`, for [`LIFETIME`] and for a call with the same `bound` parts alone. The client can read
 /// the payload; it cannot change it.
 pub fn seal(keyring: &Keyring, bound: &[&[u8]], payload: &[u8], now: Time) -> String {
-    let mut bytes = now.plus(LIFETIME).0.to_be_bytes().to_vec();
-    bytes.extend_from_slice(payload);
-    let signature = keyring.sign(LABEL, &parts(&bytes, bound));
-    bytes.extend_from_slice(&signature.tag[..TAG_BYTES]);
-    format!("{}.{}", signature.kid, BASE64URL_NOPAD.encode(&bytes))
+    let until = now.plus(LIFETIME).0.to_be_bytes();
+    keyring.seal(LABEL, bound, &[&until[..], payload].concat())
 }
 
 /// The payload of a state that [`seal`] gave for the same `bound` parts; `None` for any other, and for one that is too
 /// old.
 pub fn open(keyring: &Keyring, bound: &[&[u8]], state: &str, now: Time) -> Option<Vec<u8>> {
-    let (kid, text) = state.split_once('.').filter(|_| state.len() <= STATE_BYTES_MAX)?;
-    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
-    let (signed, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
-    if !keyring.verify(LABEL, kid, &parts(signed, bound), tag) {
-        return None;
-    }
+    let state = Some(state).filter(|state| state.len() <= STATE_BYTES_MAX)?;
+    let signed = keyring.unseal(LABEL, bound, state)?;
     let (until, payload) = signed.split_at_checked(UNTIL_BYTES)?;
     let until = i64::from_be_bytes(until.try_into().ok()?);
     (now.0 < until).then(|| payload.to_vec())
-}
-
-fn parts<'a>(signed: &'a [u8], bound: &[&'a [u8]]) -> Vec<&'a [u8]> {
-    std::iter::once(signed).chain(bound.iter().copied()).collect()
 }
 
 #[cfg(test)]

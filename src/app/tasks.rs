@@ -2,7 +2,6 @@
 //! is no table of tasks: the id is signed, so it can be neither guessed nor moved to another organisation, and it
 //! outlives a restart.
 
-use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use super::{App, Caller, words};
@@ -26,8 +25,6 @@ const POLL_INTERVAL: i64 = SECOND;
 const PREFIX: &str = "task.";
 /// What the keyring signs an id as.
 const LABEL: &str = "mtk";
-/// Bytes of the signature that are kept.
-const TAG_BYTES: usize = 16;
 /// The longest id that is looked at.
 const ID_BYTES_MAX: usize = 128;
 const UNKNOWN: &str = "taskId: no task of yours, or one that has expired (a task can be asked for 24 hours). get_chatbot \
@@ -108,20 +105,14 @@ pub(super) fn find(keyring: &Keyring, tx: &TenantTx<'_>, id: &str, now: Time) ->
 fn id(keyring: &Keyring, tenant: Tenant, started: Started) -> String {
     let mut bytes = started.job.to_be_bytes().to_vec();
     bytes.push(started.already_running.into());
-    let signature = keyring.sign(LABEL, &[&tenant.key().to_be_bytes(), &bytes]);
-    bytes.extend_from_slice(&signature.tag[..TAG_BYTES]);
-    format!("{PREFIX}{}.{}", signature.kid, BASE64URL_NOPAD.encode(&bytes))
+    format!("{PREFIX}{}", keyring.seal(LABEL, &[&tenant.key().to_be_bytes()], &bytes))
 }
 
 /// What an id stands for, if we gave it to this organisation.
 fn verified(keyring: &Keyring, tenant: Tenant, id: &str) -> Option<Started> {
-    let (kid, text) = id.strip_prefix(PREFIX).filter(|_| id.len() <= ID_BYTES_MAX)?.split_once('.')?;
-    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
-    let (signed, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
-    if !keyring.verify(LABEL, kid, &[&tenant.key().to_be_bytes(), signed], tag) {
-        return None;
-    }
-    let (job, already) = signed.split_at_checked(8)?;
+    let sealed = id.strip_prefix(PREFIX).filter(|_| id.len() <= ID_BYTES_MAX)?;
+    let bytes = keyring.unseal(LABEL, &[&tenant.key().to_be_bytes()], sealed)?;
+    let (job, already) = bytes.split_at_checked(8)?;
     Some(Started { job: i64::from_be_bytes(job.try_into().ok()?), already_running: already == [1] })
 }
 
@@ -131,8 +122,8 @@ impl Task {
         self.members().to_string()
     }
 
-    /// The members of its `DetailedTask`, as `tasks/get` and notifications have them: with the result, once there is one. Training that failed is a result like any
-    /// other, for the call itself ran (section "Task Execution Errors").
+    /// The members of its `DetailedTask`, as `tasks/get` and notifications have them: with the result, once there is one.
+    /// Training that failed is a result like any other, for the call itself ran (section "Task Execution Errors").
     pub(super) fn detailed(self) -> Stored<String> {
         let mut text = self.text();
         if status(self.job.status) == "completed" {

@@ -1,15 +1,12 @@
 //! Cursors: where a list goes on, signed together with the tool, its filters, the organisation and the chatbots that the
 //! credential is limited to, so that a cursor means something only where it came from. They do not expire and may be used again.
 
-use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Cx, Refusal};
 
-/// Bytes of the signature that are kept.
-const TAG_BYTES: usize = 16;
 /// The longest cursor that is looked at.
 const CURSOR_BYTES_MAX: usize = 1_024;
 const LABEL: &str = "mcu";
@@ -20,12 +17,8 @@ impl Cx<'_> {
         let payload = serde_json::to_vec(position).map_err(crate::error::Error::internal)?;
         let organisation = self.tx.tenant().key().to_be_bytes();
         let filters = self.filters();
-        let signature = self
-            .keyring
-            .sign(LABEL, &[self.spec.name.as_bytes(), &organisation, filters.as_bytes(), &payload]);
-        let mut bytes = payload;
-        bytes.extend_from_slice(&signature.tag[..TAG_BYTES]);
-        Ok(format!("{}.{}", signature.kid, BASE64URL_NOPAD.encode(&bytes)))
+        let parts: [&[u8]; 3] = [self.spec.name.as_bytes(), &organisation, filters.as_bytes()];
+        Ok(self.keyring.seal(LABEL, &parts, &payload))
     }
 
     /// The position that `cursor` goes on after; `None` for no cursor.
@@ -43,16 +36,11 @@ impl Cx<'_> {
     }
 
     fn verified<P: DeserializeOwned>(&self, cursor: &str) -> Option<P> {
-        let (kid, text) = cursor.split_once('.').filter(|_| cursor.len() <= CURSOR_BYTES_MAX)?;
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
-        let (payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
         let organisation = self.tx.tenant().key().to_be_bytes();
         let filters = self.filters();
-        let parts: [&[u8]; 4] = [self.spec.name.as_bytes(), &organisation, filters.as_bytes(), payload];
-        if !self.keyring.verify(LABEL, kid, &parts, tag) {
-            return None;
-        }
-        serde_json::from_slice(payload).ok()
+        let parts: [&[u8]; 3] = [self.spec.name.as_bytes(), &organisation, filters.as_bytes()];
+        let cursor = Some(cursor).filter(|cursor| cursor.len() <= CURSOR_BYTES_MAX)?;
+        serde_json::from_slice(&self.keyring.unseal(LABEL, &parts, cursor)?).ok()
     }
 
     /// The arguments that a cursor is bound to, in one order: all but the cursor and the size of the page. After them the
