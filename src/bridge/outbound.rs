@@ -8,8 +8,7 @@ use hyper::{Method, Request};
 use super::Bridge;
 use super::legacy::Session;
 use crate::error::{Error, Result};
-use crate::protocol::Params;
-use crate::protocol::framing::encode;
+use crate::protocol::framing::{encode, name_member};
 use crate::protocol::rpc::{Id, Message};
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -72,18 +71,9 @@ impl Repeated {
             return None;
         };
         let version = params.version()?;
-        Some(Repeated { version: version.into(), method: method.clone(), name: name_of(method, params) })
+        let name = name_member(method).and_then(|member| params.get(member)?.as_str());
+        Some(Repeated { version: version.into(), method: method.clone(), name: name.map(str::to_owned) })
     }
-}
-
-/// What `Mcp-Name` repeats (MCP 2026-07-28, "Standard Request Headers").
-fn name_of(method: &str, params: &Params) -> Option<String> {
-    let member = match method {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        _ => return None,
-    };
-    Some(params.get(member)?.as_str()?.to_owned())
 }
 
 fn id_of(message: &Message) -> Option<Id> {

@@ -103,6 +103,7 @@ async fn modern_requests_carry_headers_and_the_key() {
     check(modern(2, "prompts/get", json!({"name": "Größe"})), "prompts/get", Some("=?base64?R3LDtsOfZQ==?="))
         .await;
     check(modern(3, "resources/read", json!({"uri": "x://1"})), "resources/read", Some("x://1")).await;
+    check(modern(4, "tasks/get", json!({"taskId": "t"})), "tasks/get", Some("t")).await;
     assert_eq!(wire.end().await, Vec::<Value>::new());
 }
 

@@ -13,8 +13,8 @@ use super::{AFTER_ANSWER, MAX_MESSAGE};
 use crate::client::{Body, Client};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::protocol::framing::encode;
 use crate::protocol::framing::sse::Parser;
+use crate::protocol::framing::{encode, name_member};
 
 const AGENT: &str = concat!("chaterimo-peer/", env!("CARGO_PKG_VERSION"));
 /// How often a legacy stream that broke before its answer is taken up again.
@@ -113,13 +113,8 @@ pub(super) fn repeat(message: &Value, headers: &mut Headers) {
     }
     let Some(method) = message.get("method").and_then(Value::as_str) else { return };
     headers.set("mcp-method", &encode(method));
-    let member = match method {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
-        _ => return,
-    };
-    if let Some(name) = params.and_then(|params| params.get(member)).and_then(Value::as_str) {
+    let name = name_member(method).and_then(|member| params?.get(member)?.as_str());
+    if let Some(name) = name {
         headers.set("mcp-name", &encode(name));
     }
 }

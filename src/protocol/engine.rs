@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, Target, result_of};
 use super::catalog::{Catalog, Offers, PromptDef, TemplateDef, ToolDef, UI};
-use super::framing::McpHeaders;
+use super::framing::{McpHeaders, name_member};
 use super::level::Level;
 use super::listen::{Filter, Listen};
 use super::meta::{Meta, Params};
@@ -363,13 +363,7 @@ impl Engine {
         method: &str,
         params: &Params,
     ) -> Result<(), Fault> {
-        let member = match method {
-            "tools/call" | "prompts/get" => "name",
-            "resources/read" => "uri",
-            "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
-            _ => "",
-        };
-        let name = params.get(member).and_then(Value::as_str);
+        let name = name_member(method).and_then(|member| params.get(member)?.as_str());
         headers.agree(version, method, name)?;
         let tool = name.filter(|_| method == "tools/call").and_then(|name| self.position(name));
         for (header, path) in tool.iter().flat_map(|(_, tool)| &tool.mirrored) {

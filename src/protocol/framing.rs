@@ -31,8 +31,8 @@ impl McpHeaders<'_> {
     }
 
     /// HEADER_MISMATCH unless the headers of a modern request say what its body says (MCP 2026-07-28, "Server
-    /// Validation"). `name` is what `Mcp-Name` repeats: a tool's or prompt's name, or a resource's URI; where the body
-    /// has none there is nothing to compare.
+    /// Validation"). `name` is what `Mcp-Name` repeats, the value of [`name_member`]; where the body has none there is
+    /// nothing to compare.
     pub(crate) fn agree(&self, version: &str, method: &str, name: Option<&str>) -> Result<(), Fault> {
         same("MCP-Protocol-Version", self.protocol_version.map(Cow::Borrowed), version)?;
         same("Mcp-Method", self.method.map(Cow::Borrowed), method)?;
@@ -89,6 +89,17 @@ fn decode(value: &str) -> Result<Cow<'_, str>, Fault> {
         .decode(encoded.as_bytes())
         .map_err(|_| mismatch("a header is not valid base64"))?;
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| mismatch("a header's base64 does not hold UTF-8"))
+}
+
+/// The parameter of a modern request of `method` that `Mcp-Name` repeats, if there is one (MCP 2026-07-28, "Standard Request
+/// Headers"; `io.modelcontextprotocol/tasks`).
+pub fn name_member(method: &str) -> Option<&'static str> {
+    match method {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" => Some("uri"),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => Some("taskId"),
+        _ => None,
+    }
 }
 
 /// `text` as the value of `Mcp-Name` or `Mcp-Param-*`: itself where a header can hold it, base64 between
