@@ -14,7 +14,7 @@ use self::identities::Identities;
 use super::Context;
 use crate::conformance::expected::Expected;
 use crate::conformance::report::{Form, Judged};
-use crate::conformance::{self, Calls, Finding, Level, Plan, login, page};
+use crate::conformance::{Calls, Finding, Plan, login, page};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Options, Target};
 use crate::protocol::revision::Revision;
@@ -152,15 +152,8 @@ fn tell(context: &Context, finding: &Finding) {
 
 fn list(context: &mut Context) -> Result<()> {
     let rows = login::all().map(|check| {
-        let level = match check.level {
-            Level::Must => "MUST",
-            Level::Should => "SHOULD",
-        };
-        let newest = check.applies.until.min(match check.applies.era {
-            conformance::Era::Legacy => Revision::LAST_LEGACY,
-            _ => Revision::MODERN,
-        });
-        let cells = [check.id, level, check.title, &page(check.source, newest), &check.scenarios.join(" ")];
+        let url = page(check.source, check.applies.newest());
+        let cells = [check.id, check.level.word(), check.title, &url, &check.scenarios.join(" ")];
         cells.map(str::to_owned).to_vec()
     });
     context

@@ -44,6 +44,16 @@ pub enum Level {
     Should,
 }
 
+impl Level {
+    /// The specification's word for it (RFC 2119).
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Must => "MUST",
+            Level::Should => "SHOULD",
+        }
+    }
+}
+
 /// In which lane a check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Era {
@@ -115,6 +125,14 @@ impl Lifespan {
         Lifespan { until: revision, ..self }
     }
 
+    /// The newest revision that it applies in.
+    pub fn newest(&self) -> Revision {
+        match self.era {
+            Era::Legacy => self.until.min(Revision::LAST_LEGACY),
+            Era::Both | Era::Modern | Era::Once => self.until,
+        }
+    }
+
     /// Whether it applies in a lane of this revision over this transport.
     pub fn covers(&self, revision: Revision, stdio: bool) -> bool {
         let era = match self.era {
@@ -175,6 +193,13 @@ pub struct Check {
     pub scenarios: &'static [&'static str],
     /// What tests it.
     pub run: Run,
+}
+
+impl Check {
+    /// Whether `wanted` is its id, or one of the parts that its id begins with.
+    pub fn is_of(&self, wanted: &str) -> bool {
+        self.id.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
 }
 
 /// One row of a table of checks.

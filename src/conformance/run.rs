@@ -196,13 +196,10 @@ fn is_tested(lane: &LaneReport, revision: Revision) -> bool {
 
 /// The checks that are wanted; those of two identities where there are two.
 fn choose(only: &[String], two: bool) -> Result<Vec<&'static Check>> {
-    let fits = |check: &Check, wanted: &str| {
-        check.id == wanted || check.id.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
-    };
-    if let Some(unknown) = only.iter().find(|wanted| !checks::all().any(|check| fits(check, wanted))) {
+    if let Some(unknown) = only.iter().find(|wanted| !checks::all().any(|check| check.is_of(wanted))) {
         return Err(Error::invalid(format!("There is no check {unknown:?}; --list shows them.")));
     }
-    let wanted = |check: &&Check| only.is_empty() || only.iter().any(|wanted| fits(check, wanted));
+    let wanted = |check: &&Check| only.is_empty() || only.iter().any(|wanted| check.is_of(wanted));
     let apt = |check: &&Check| two || !check.id.starts_with("identity.");
     Ok(checks::all().filter(wanted).filter(apt).collect())
 }

@@ -22,7 +22,7 @@ pub struct Logins {
 /// # Errors
 /// Those of [`crate::conformance::run`]; why nobody can be signed in.
 pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)) -> Result<Report> {
-    let of_login = |id: &String| CHECKS.iter().any(|check| covers(id, check.id));
+    let of_login = |id: &String| CHECKS.iter().any(|check| check.is_of(id));
     let (mine, rest): (Vec<_>, Vec<_>) = plan.only.drain(..).partition(of_login);
     let (nothing_else, attacks) = (!mine.is_empty() && rest.is_empty(), !mine.is_empty() || rest.is_empty());
     plan.only = rest;
@@ -56,8 +56,7 @@ pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)
     if let Some(mut session) = session.filter(|_| attacks) {
         attack(&mut session, &mut notes).await;
         report.sent += session.web.sent();
-        let wanted =
-            |finding: &Finding| mine.is_empty() || mine.iter().any(|id| covers(id, finding.check.id));
+        let wanted = |finding: &Finding| mine.is_empty() || mine.iter().any(|id| finding.check.is_of(id));
         let cited = report.lanes.iter().find_map(|lane| lane.tested.as_ref().ok());
         let revision = cited.map_or(Revision::MODERN, |(revision, _)| *revision);
         add(&mut report, notes.findings(revision).into_iter().filter(wanted), watch);
@@ -68,10 +67,6 @@ pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)
 /// Every check, those of a login among them.
 pub fn all() -> impl Iterator<Item = &'static crate::conformance::Check> {
     checks::all().chain(CHECKS)
-}
-
-fn covers(wanted: &str, id: &str) -> bool {
-    id == wanted || id.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
 }
 
 fn authorization(session: &Session) -> Result<HeaderValue> {

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::Judged;
-use crate::conformance::check::Level;
 use crate::conformance::run::Finding;
 
 pub(super) fn write(judged: &Judged<'_>) -> String {
@@ -40,7 +39,7 @@ fn of(judged: &Judged<'_>, finding: &Finding) -> Value {
         "outcome": finding.outcome.word(),
         "detail": finding.outcome.text(),
         "expected": judged.expected.covers(finding),
-        "level": match check.level { Level::Must => "MUST", Level::Should => "SHOULD" },
+        "level": check.level.word(),
         "says": check.says,
         "url": finding.url(),
         "scenarios": check.scenarios,

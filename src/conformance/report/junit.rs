@@ -7,7 +7,7 @@ use crate::conformance::run::{Finding, Outcome};
 
 pub(super) fn write(judged: &Judged<'_>) -> String {
     let report = judged.report;
-    let skipped = |f: &Finding| matches!(f.outcome, Outcome::NotExercised(_)) || is_excused(judged, f);
+    let skipped = |f: &Finding| matches!(f.outcome, Outcome::NotExercised(_)) || judged.excuses(f);
     let count = |all: &[&Finding]| {
         let failures = all.iter().filter(|f| judged.fails(f)).count();
         let skipped = all.iter().filter(|f| skipped(f)).count();
@@ -38,10 +38,6 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
     out + "</testsuites>\n"
 }
 
-fn is_excused(judged: &Judged<'_>, finding: &Finding) -> bool {
-    matches!(finding.outcome, Outcome::Failed(_)) && judged.expected.covers(finding)
-}
-
 fn case(judged: &Judged<'_>, finding: &Finding, out: &mut String) {
     let check = finding.check;
     let (id, title) = (escape(check.id), escape(check.title));
@@ -55,7 +51,7 @@ fn case(judged: &Judged<'_>, finding: &Finding, out: &mut String) {
     let _ = match &finding.outcome {
         Outcome::Passed => writeln!(out, "/>"),
         Outcome::NotExercised(_) => writeln!(out, "><skipped message=\"{text}\"/></testcase>"),
-        Outcome::Failed(_) if is_excused(judged, finding) => {
+        Outcome::Failed(_) if judged.excuses(finding) => {
             writeln!(out, "><skipped message=\"expected to fail: {text}\"/></testcase>")
         }
         Outcome::Failed(_) => {

@@ -35,6 +35,11 @@ impl Judged<'_> {
         matches!(finding.outcome, Outcome::Failed(_)) && !self.expected.covers(finding)
     }
 
+    /// Whether a finding is a failure that was expected.
+    pub fn excuses(&self, finding: &Finding) -> bool {
+        matches!(finding.outcome, Outcome::Failed(_)) && self.expected.covers(finding)
+    }
+
     /// How many failures count.
     pub fn failures(&self) -> usize {
         self.report.findings.iter().filter(|finding| self.fails(finding)).count()

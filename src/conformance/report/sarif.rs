@@ -4,13 +4,12 @@ use serde_json::{Value, json};
 
 use super::Judged;
 use crate::conformance::check::{Check, Level};
-use crate::conformance::checks;
+use crate::conformance::login;
 use crate::conformance::page;
-use crate::conformance::run::{Finding, Outcome};
-use crate::protocol::revision::Revision;
+use crate::conformance::run::Finding;
 
 pub(super) fn write(judged: &Judged<'_>) -> String {
-    let rules: Vec<_> = checks::all().map(rule).collect();
+    let rules: Vec<_> = login::all().map(rule).collect();
     let broken = judged.report.findings.iter().filter(|finding| !finding.outcome.is_well());
     let results: Vec<_> = broken.map(|finding| result(judged, finding)).collect();
     let whole = json!({
@@ -29,17 +28,11 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
 }
 
 fn rule(check: &Check) -> Value {
-    let newest =
-        if check.applies.covers(Revision::MODERN, false) || check.applies.covers(Revision::MODERN, true) {
-            Revision::MODERN
-        } else {
-            Revision::LAST_LEGACY.min(check.applies.until)
-        };
     json!({
         "id": check.id,
         "shortDescription": {"text": check.title},
         "fullDescription": {"text": check.says},
-        "helpUri": page(check.source, newest),
+        "helpUri": page(check.source, check.applies.newest()),
         "defaultConfiguration": {"level": level(check)},
     })
 }
@@ -65,8 +58,7 @@ fn result(judged: &Judged<'_>, finding: &Finding) -> Value {
         "locations": [{"logicalLocations": [place]}],
         "properties": {"revision": finding.revision, "url": finding.url(), "evidence": finding.evidence},
     });
-    let excused = matches!(finding.outcome, Outcome::Failed(_)) && judged.expected.covers(finding);
-    if let (Value::Object(members), true) = (&mut result, excused) {
+    if let (Value::Object(members), true) = (&mut result, judged.excuses(finding)) {
         members.insert(
             "suppressions".into(),
             json!([{"kind": "external", "justification": "expected to fail"}]),

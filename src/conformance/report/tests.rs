@@ -1,8 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::conformance::checks;
-use crate::conformance::{Evidence, LaneReport};
+use crate::conformance::{Evidence, LaneReport, checks, login};
 use crate::protocol::revision::Revision;
 
 fn report() -> Report {
@@ -66,6 +65,18 @@ fn what_is_found_without_a_lane_is_told_too() {
         (1, 4),
         "{junit}"
     );
+}
+
+#[test]
+fn what_a_login_finds_has_a_rule_in_sarif() {
+    let check = login::all().find(|check| check.id == "auth.server-document").unwrap();
+    let failed = Finding::new(check, Revision::MODERN, Outcome::Failed("nothing there".into()));
+    let report = Report { findings: vec![failed], ..report() };
+    let judged = Judged { report: &report, expected: &Expected::default() };
+    let sarif: Value = serde_json::from_str(&judged.write(Form::Sarif)).unwrap();
+    let run = &sarif["runs"][0];
+    let is_it = |rule: &Value| rule["id"] == run["results"][0]["ruleId"];
+    assert!(run["tool"]["driver"]["rules"].as_array().unwrap().iter().any(is_it), "{run}");
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Judged;
-use crate::conformance::check::Level;
 use crate::conformance::evidence::Evidence;
 use crate::conformance::run::{Finding, Outcome};
 use crate::protocol::revision::Revision;
@@ -34,14 +33,13 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
     }
     let _ = writeln!(out, "\n{} messages and requests were sent.", report.sent);
     not_exercised(judged, &mut out);
-    let failed = |f: &Finding| matches!(f.outcome, Outcome::Failed(_));
     section(
         "Warned: the specification says SHOULD",
         judged,
         |f| matches!(f.outcome, Outcome::Warned(_)),
         &mut out,
     );
-    section("Failed as expected", judged, |f| failed(f) && !judged.fails(f), &mut out);
+    section("Failed as expected", judged, |f| judged.excuses(f), &mut out);
     section("Failed", judged, |f| judged.fails(f), &mut out);
     for entry in judged.stale() {
         let _ = writeln!(out, "\nExpected to fail, but it does not any more: {entry}. Take it off the list.");
@@ -87,11 +85,7 @@ fn one(finding: &Finding, out: &mut String) {
     let check = finding.check;
     let _ = writeln!(out, "\n{}  ({}, {})", check.id, check.title, finding.revision);
     let _ = writeln!(out, "  {}", finding.outcome.text());
-    let word = match check.level {
-        Level::Must => "MUST",
-        Level::Should => "SHOULD",
-    };
-    let _ = writeln!(out, "  {word}: {}\n  {}", check.says, finding.url());
+    let _ = writeln!(out, "  {}: {}\n  {}", check.level.word(), check.says, finding.url());
     if !check.scenarios.is_empty() {
         let _ = writeln!(out, "  Official scenario: {}", check.scenarios.join(", "));
     }
