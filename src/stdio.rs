@@ -17,7 +17,7 @@ use crate::clock::instant;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::framing::lines::{Frame, Lines};
 use crate::protocol::{
-    Answered, Call, Fault, Incoming, Message, Outcome, Refusal, Response, Session, Step, rpc,
+    Answered, Call, Incoming, Message, Outcome, Refusal, Response, Session, Step, rpc,
 };
 
 /// Bytes of a line at most.
@@ -188,24 +188,16 @@ impl<W: Write + Send> Wire<'_, W> {
     fn call(&self, state: &mut State<W>, grant: &Grant, call: Call, alone: bool) -> Result<Option<Response>> {
         let caller = Caller { signals: self.signals(grant), grant, transport: "stdio", arrived: instant() };
         let answer = self.app.call(&caller, call);
-        match (answer.follow, answer.ask) {
-            (Some(follow), _) if alone => Ok(state.open.follow(follow)),
-            (Some(follow), _) => Ok(Some(follow.late())),
-            (None, Some((call, ask))) if alone => match state.open.ask(call, ask) {
-                Ok(requests) => {
-                    for request in requests {
-                        state.write(&request)?;
-                    }
-                    Ok(None)
-                }
-                Err(response) => Ok(Some(response)),
-            },
-            (None, Some((call, _))) => {
-                let text =
-                    "This call has to ask its client, which it cannot do in a batch; send it by itself.";
-                Ok(Some(call.finish(Outcome::Fault(Fault::invalid(text)))))
-            }
-            (None, None) => Ok(Some(answer.response)),
+        if !alone {
+            return Ok(Some(answer.at_once().response));
+        }
+        if let Some(follow) = answer.follow {
+            return Ok(state.open.follow(follow));
+        }
+        let Some((call, ask)) = answer.ask else { return Ok(Some(answer.response)) };
+        match state.open.ask(call, ask) {
+            Ok(requests) => requests.iter().try_for_each(|request| state.write(request)).map(|()| None),
+            Err(response) => Ok(Some(response)),
         }
     }
 

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::{Answer, App, Caller, Ended, catalog, floods, refused, words};
 use crate::access::{self, Reach};
 use crate::completion::{self, Source, Values};
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use crate::prompts::{self, PROMPTS, Prompt};
-use crate::protocol::rpc::{INVALID_PARAMS, METHOD_NOT_FOUND};
+use crate::protocol::rpc::INVALID_PARAMS;
 use crate::protocol::{Cache, Call, Completable, Fault, Found, Outcome, Peer, Target};
 use crate::resources::{self, Address};
 use crate::tools::Refusal;
@@ -138,17 +138,13 @@ impl App {
                 INVALID_PARAMS,
                 format!("Invalid params: {}", refusal.message),
             )),
-            METHOD => Outcome::Fault(Fault::new(200, METHOD_NOT_FOUND, "Method not found.")),
             _ => Outcome::Refused(refused(call.name(), refusal, None, self.clock.now(), None)),
         }
     }
 }
 
-/// The code of what the engine should not have asked for.
-const METHOD: &str = "method_not_found";
-
 fn unknown() -> Refusal {
-    Refusal::new(METHOD, "")
+    Error::internal("the engine knows of something that the tables have not").into()
 }
 
 /// The address, if it can be one that this client sees.
