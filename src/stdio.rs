@@ -16,9 +16,7 @@ use crate::app::{self, App, Caller};
 use crate::clock::instant;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::framing::lines::{Frame, Lines};
-use crate::protocol::{
-    Answered, Call, Incoming, Message, Outcome, Refusal, Response, Session, Step, rpc,
-};
+use crate::protocol::{Answered, Call, Incoming, Message, Outcome, Refusal, Response, Session, Step, rpc};
 
 /// Bytes of a line at most.
 const LINE_BYTES_MAX: usize = 1 << 20;

@@ -276,7 +276,11 @@ impl Bridge {
     }
 }
 
-fn bearer(key: &str) -> Result<HeaderValue> {
+/// The value of `Authorization` that shows the API key of `CHATERIMO_API_KEY`.
+///
+/// # Errors
+/// `Config` for what cannot be sent in a header.
+pub fn bearer(key: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|e| {
         Error::config("CHATERIMO_API_KEY holds characters that no API key has; copy the key again.")
             .because(e)

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use hyper::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use self::identities::Identities;
-use super::Context;
+use super::fields::{self, Field};
+use super::{Context, runtime};
 use crate::conformance::expected::Expected;
 use crate::conformance::report::{Form, Judged};
 use crate::conformance::{Calls, Finding, Plan, login, page};
@@ -29,8 +29,8 @@ pub struct Args {
     #[arg(long = "revision", value_name = "REVISION", value_parser = revision)]
     revisions: Vec<Revision>,
     /// A field of every HTTP request, such as 'Authorization: Bearer …'; give it once for each
-    #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = header)]
-    headers: Vec<(HeaderName, HeaderValue)>,
+    #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = fields::read)]
+    headers: Vec<Field>,
     /// Run this check alone, or those whose ids begin like it, such as tools or tools.list; give it once for each
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
@@ -79,8 +79,7 @@ impl Args {
         }
         let expected = self.expected()?;
         let (form, file) = (self.output, self.output_file.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(Error::internal)?;
+        let runtime = runtime()?;
         let verbose = context.verbose;
         let watch = |finding: &Finding| {
             if verbose {
@@ -164,15 +163,6 @@ fn list(context: &mut Context) -> Result<()> {
 fn revision(text: &str) -> Result<Revision, String> {
     let all = || crate::protocol::revision::SUPPORTED.map(Revision::as_str).join(", ");
     Revision::parse(text).ok_or_else(|| format!("there are {}", all()))
-}
-
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("wanted is 'Name: value'")?;
-    let name = name.trim().parse::<HeaderName>().map_err(|_| "the name cannot be one of a header field")?;
-    let mut value =
-        value.trim().parse::<HeaderValue>().map_err(|_| "the value cannot be one of a header field")?;
-    value.set_sensitive(true);
-    Ok((name, value))
 }
 
 fn call(text: &str) -> Result<(String, Value), String> {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use super::Context;
+use super::fields::{self, Field, with_key};
+use super::{Context, runtime};
 use crate::diff::{Class, LISTS, Surface, changes};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Dialler, Options, Peer, Target};
@@ -24,8 +24,8 @@ pub struct Args {
     #[arg(value_name = "NEW")]
     new: String,
     /// A header for a URL, such as 'Authorization: Bearer …'; CHATERIMO_API_KEY does as well
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
+    #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = fields::read)]
+    headers: Vec<Field>,
     /// Exit with 1 when there is a change of this class or worse
     #[arg(long, value_name = "CLASS", default_value = "breaking")]
     #[arg(value_parser = ["breaking", "additive", "cosmetic", "never"])]
@@ -37,7 +37,8 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
-        let found = changes(&self.read(&self.old)?, &self.read(&self.new)?);
+        let headers = with_key(self.headers, &context.config)?;
+        let found = changes(&read(&self.old, &headers)?, &read(&self.new, &headers)?);
         let count = |class: Class| found.iter().filter(|change| change.class == class).count();
         let [breaking, additive, cosmetic] = [Class::Breaking, Class::Additive, Class::Cosmetic].map(count);
         if self.json {
@@ -67,55 +68,31 @@ impl Args {
             }
         }
     }
+}
 
-    fn read(&self, place: &str) -> Result<Surface> {
-        if place.starts_with("http://") || place.starts_with("https://") {
-            return self.ask(place);
-        }
-        let path = Path::new(place);
-        match path.is_dir() {
-            false => read_file(path),
-            true => read_folder(path),
-        }
+fn read(place: &str, headers: &[Field]) -> Result<Surface> {
+    if place.starts_with("http://") || place.starts_with("https://") {
+        return ask(place, headers);
     }
-
-    fn ask(&self, url: &str) -> Result<Surface> {
-        let mut options = Options::new(Target::Url(url.to_owned()));
-        options.headers = headers(&self.headers)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(Error::internal)?.block_on(async {
-            let mut peer = Dialler::new(options)?.dial()?;
-            open(&mut peer).await?;
-            let mut surface = Surface::default();
-            for method in LISTS {
-                list(&mut peer, method, &mut surface).await?;
-            }
-            peer.close(std::time::Duration::from_secs(1)).await;
-            Ok(surface)
-        })
+    let path = Path::new(place);
+    match path.is_dir() {
+        false => read_file(path),
+        true => read_folder(path),
     }
 }
 
-/// The headers that `--header` gives, and the key of CHATERIMO_API_KEY unless they have one.
-pub(super) fn headers(given: &[String]) -> Result<Vec<(HeaderName, HeaderValue)>> {
-    let mut headers = Vec::new();
-    for header in given {
-        let wrong =
-            || Error::invalid("A header is written 'Name: value', such as 'Authorization: Bearer …'.");
-        let (name, value) = header.split_once(':').ok_or_else(wrong)?;
-        let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
-        let mut value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
-        value.set_sensitive(true);
-        headers.push((name, value));
-    }
-    let key = std::env::var("CHATERIMO_API_KEY").ok().filter(|key| !key.trim().is_empty());
-    if let (Some(key), false) = (key, headers.iter().any(|(name, _)| *name == hyper::header::AUTHORIZATION)) {
-        let value = HeaderValue::from_str(&format!("Bearer {}", key.trim()));
-        let mut value = value.map_err(|_| Error::config("CHATERIMO_API_KEY holds what no key has."))?;
-        value.set_sensitive(true);
-        headers.push((hyper::header::AUTHORIZATION, value));
-    }
-    Ok(headers)
+fn ask(url: &str, headers: &[Field]) -> Result<Surface> {
+    let options = Options { headers: headers.to_vec(), ..Options::new(Target::Url(url.to_owned())) };
+    runtime()?.block_on(async {
+        let mut peer = Dialler::new(options)?.dial()?;
+        open(&mut peer).await?;
+        let mut surface = Surface::default();
+        for method in LISTS {
+            list(&mut peer, method, &mut surface).await?;
+        }
+        peer.close(std::time::Duration::from_secs(1)).await;
+        Ok(surface)
+    })
 }
 
 fn read_file(path: &Path) -> Result<Surface> {

@@ -11,6 +11,7 @@ mod config;
 mod conformance;
 mod diff;
 mod doctor;
+mod fields;
 mod flags;
 mod greeting;
 mod import;
@@ -32,6 +33,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::app;
 use crate::clock::{Clock, Time};
@@ -94,6 +96,11 @@ impl Context {
         self.keyring(&store)?;
         Ok(store)
     }
+}
+
+/// What commands that wait for others run on: this thread alone.
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)
 }
 
 /// How many organisations there are, in words.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::Context;
+use super::{Context, runtime};
 use crate::error::{Error, Kind, Result};
 use crate::local::stopped;
 use crate::protocol::transcript::Transport;
@@ -41,8 +41,7 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(Error::internal)?;
+        let runtime = runtime()?;
         let done = runtime.block_on(async {
             match &self.url {
                 Some(url) => self.over_http(url, context).await,

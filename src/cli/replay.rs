@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::Context;
+use super::{Context, runtime};
 use crate::error::{Error, Kind, Result};
 use crate::local::stopped;
 use crate::protocol::transcript::Transcript;
@@ -51,8 +51,7 @@ impl Args {
     }
 
     fn over_http(&self, transcript: &Transcript, context: &mut Context) -> Result<(usize, Vec<String>)> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(Error::internal)?;
+        let runtime = runtime()?;
         let outcome = runtime.block_on(async {
             let server = Server::bind(self.address, transcript, self.strict).await?;
             let stage = server.stage();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Context;
+use super::{Context, runtime};
 use crate::app::App;
 use crate::bridge;
 use crate::clock::Clock;
@@ -45,8 +45,7 @@ fn local(config: &Config) -> Result<()> {
 
 fn remote(url: String, ca_file: Option<PathBuf>, config: &Config) -> Result<()> {
     let api_key = config.api_key.as_ref().map(|key| key.reveal().to_owned());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(Error::internal)?;
+    let runtime = runtime()?;
     let done = runtime.block_on(bridge::run(bridge::Options { url, api_key, ca_file }));
     // Somebody may still hold stdin open: nothing to wait for.
     runtime.shutdown_background();

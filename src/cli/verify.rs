@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Context;
-use super::diff::headers;
+use super::fields::{self, Field, with_key};
 use super::replay::read;
+use super::{Context, runtime};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Dialler, Options, Target};
 use crate::protocol::transcript::compare::{Difference, Pointer};
@@ -19,8 +19,8 @@ pub struct Args {
     #[arg(value_name = "FILE")]
     recording: PathBuf,
     /// A header of each request, such as 'Authorization: Bearer …'; CHATERIMO_API_KEY does as well
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
+    #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = fields::read)]
+    headers: Vec<Field>,
     /// Leave aside what is at or below this place of an answer, such as /result/structuredContent/items/*/score
     #[arg(long = "ignore", value_name = "POINTER")]
     ignored: Vec<String>,
@@ -48,13 +48,12 @@ impl Args {
             self.ignored.iter().map(|pointer| Pointer::parse(pointer)).collect::<Result<_>>()?;
         let target = self.url.clone().map_or_else(|| Target::Command(self.command.clone()), Target::Url);
         let mut options = Options::new(target);
-        options.headers = headers(&self.headers)?;
+        options.headers = with_key(self.headers.clone(), &context.config)?;
         options.ca_file.clone_from(&self.ca_file);
         options.patience = Duration::from_secs(self.timeout);
         options.max_requests = usize::MAX;
         let dialler = Dialler::new(options)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let report = runtime.map_err(Error::internal)?.block_on(verify(&transcript, &dialler, &ignored))?;
+        let report = runtime()?.block_on(verify(&transcript, &dialler, &ignored))?;
         match self.json {
             true => context.out.line(serde_json::to_string(&report).map_err(Error::internal)?)?,
             false => show(&report, context)?,

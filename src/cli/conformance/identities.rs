@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::HeaderName;
 
+use crate::cli::fields::{self, Field};
 use crate::client;
 use crate::conformance::login::{Browser, Logins, Options};
 use crate::peer;
@@ -21,9 +22,9 @@ pub(super) struct Identities {
     #[arg(long, value_name = "COMMAND", help_heading = "Identities")]
     browser: Option<String>,
     /// A field of the requests of a second identity, which must not come by what the first has; give it once for each
-    #[arg(long = "other-header", value_name = "'NAME: VALUE'", value_parser = super::header, conflicts_with = "command",
+    #[arg(long = "other-header", value_name = "'NAME: VALUE'", value_parser = fields::read, conflicts_with = "command",
         help_heading = "Identities")]
-    other_headers: Vec<(HeaderName, HeaderValue)>,
+    other_headers: Vec<Field>,
     /// Sign in as the second identity as well, in a browser or by a command of its own
     #[arg(long, value_name = "COMMAND", num_args = 0..=1, require_equals = true, default_missing_value = "",
         conflicts_with_all = ["command", "other_headers"], help_heading = "Identities")]
