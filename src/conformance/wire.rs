@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::expect::short;
 use super::schema;
-use crate::peer::{End, Exchange, is_answer, is_request};
+use crate::peer::{End, Exchange};
 use crate::protocol::framing::sse::Parser;
 use crate::protocol::revision::Revision;
+use crate::protocol::rpc::{is_request, is_response};
 
 /// The most issues that are kept.
 const MAX_ISSUES: usize = 200;
@@ -151,7 +152,7 @@ impl Wire {
             let null = message.get("id") == Some(&Value::Null);
             self.judge(Concern::NullId, exchange, null.then(|| "an error has the id null".to_owned()));
         }
-        if let (Some(result), true) = (message.get("result"), is_answer(message)) {
+        if let (Some(result), true) = (message.get("result"), is_response(message)) {
             self.look_at_result(result, asked.unwrap_or("a request"), exchange);
         }
     }
@@ -258,7 +259,7 @@ mod tests {
                 sent: Raw { body: sent.to_string().into(), ..Raw::default() },
                 ..Exchange::default()
             };
-            exchange.answer = is_answer(&came).then(|| came.clone());
+            exchange.answer = is_response(&came).then(|| came.clone());
             exchange.messages = vec![came.clone()];
             let mut wire = Wire::new(revision);
             wire.look(&exchange);

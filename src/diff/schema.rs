@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Class, Notes};
+use crate::protocol::transcript::compare::below;
 
 /// How deep a schema is followed; references may go in circles.
 const MAX_DEPTH: usize = 32;
@@ -345,8 +346,4 @@ fn values_of(schema: &Value) -> Option<Vec<&Value>> {
 fn required_of(schema: &Value) -> Vec<&str> {
     let names = schema.get("required").and_then(Value::as_array);
     names.into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
-fn below(path: &str, name: &str) -> String {
-    format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"))
 }

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use serde_json::Value;
 
+use crate::protocol::rpc::is_response;
+
 /// Header fields, in the order they are sent; names in lower case.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Headers(pub Vec<(String, Vec<u8>)>);
@@ -182,19 +184,9 @@ impl Exchange {
 
 fn fits(wait: &Wait, message: &Value) -> bool {
     let id = message.get("id");
-    is_answer(message)
+    is_response(message)
         && match wait {
             Wait::Answer(wanted) => id.is_none_or(Value::is_null) || id == Some(wanted),
             Wait::Any | Wait::None => true,
         }
-}
-
-/// Whether a message answers a request.
-pub fn is_answer(message: &Value) -> bool {
-    message.get("method").is_none() && (message.get("result").is_some() || message.get("error").is_some())
-}
-
-/// Whether a message wants an answer.
-pub fn is_request(message: &Value) -> bool {
-    message.get("method").is_some() && message.get("id").is_some()
 }

@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use serde_json::Value;
 
-use super::exchange::{End, Exchange, Headers, Raw, Wait, is_request};
+use super::exchange::{End, Exchange, Headers, Raw, Wait};
 use super::replies::Replies;
 use super::{AFTER_ANSWER, MAX_MESSAGE};
 use crate::client::{Body, Client};
@@ -15,6 +15,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::protocol::framing::sse::Parser;
 use crate::protocol::framing::{encode, name_member};
+use crate::protocol::rpc::is_request;
 
 const AGENT: &str = concat!("chaterimo-peer/", env!("CARGO_PKG_VERSION"));
 /// How often a legacy stream that broke before its answer is taken up again.

@@ -21,7 +21,7 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-pub use self::exchange::{End, Exchange, Headers, Raw, Wait, is_answer, is_request};
+pub use self::exchange::{End, Exchange, Headers, Raw, Wait};
 use self::http::Http;
 use self::replies::Replies;
 use self::stdio::Stdio;

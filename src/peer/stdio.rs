@@ -11,12 +11,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
-use super::exchange::{End, Exchange, Raw, Wait, is_request};
+use super::exchange::{End, Exchange, Raw, Wait};
 use super::replies::Replies;
 use super::{MAX_MESSAGE, Options};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::framing::lines::Lines;
+use crate::protocol::rpc::is_request;
 
 /// Lines read ahead of whoever waits for them.
 const MAX_UNREAD: usize = 1_000;

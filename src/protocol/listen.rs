@@ -18,7 +18,8 @@ pub const MAX_WATCHED_BYTES: usize = 16 * 1_024;
 /// Bytes of a resource's URI, or of a task's id.
 pub const MAX_URI_BYTES: usize = 2_048;
 
-const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+/// Where a modern notification says, in its `_meta`, which `subscriptions/listen` it is for.
+pub const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// What a stream is to carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

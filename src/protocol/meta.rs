@@ -14,7 +14,8 @@ use super::rpc::read::{Key, Names, Node, Reader, Skip};
 use super::rpc::{Fault, Id, put};
 use super::wire::{ClientInfo, wrong_params};
 
-const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// Where a message of the modern era names its revision, in `_meta`.
+pub(super) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const PROGRESS_TOKEN: &str = "progressToken";

@@ -206,6 +206,16 @@ pub fn parse(bytes: &[u8]) -> Result<Incoming, Response> {
     read::incoming(bytes)
 }
 
+/// Whether a message of whomever, read as mere JSON, wants an answer.
+pub fn is_request(message: &Value) -> bool {
+    message.get("method").is_some() && message.get("id").is_some()
+}
+
+/// Whether such a message answers a request.
+pub fn is_response(message: &Value) -> bool {
+    message.get("method").is_none() && (message.get("result").is_some() || message.get("error").is_some())
+}
+
 impl Message {
     /// Whether its `_meta` names a protocol version: then it is of the modern era, whatever the headers say.
     pub fn names_version(&self) -> bool {

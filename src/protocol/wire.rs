@@ -17,7 +17,8 @@ pub const LIST_TTL_MS: u64 = 300_000;
 /// Characters kept of a client's name, title and version.
 const MAX_CLIENT_CHARS: usize = 200;
 
-const META_SERVER: &str = "io.modelcontextprotocol/serverInfo";
+/// Where a modern result names the server, in `_meta`.
+pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
 /// The server as it describes itself.
 #[derive(Clone, Debug)]
@@ -109,7 +110,7 @@ impl ServerInfo {
 
     /// The members of a modern result's `_meta` that name the server, without the braces.
     pub(super) fn meta_members(&self) -> String {
-        format!("{}:{}", Value::from(META_SERVER), self.implementation(Revision::MODERN))
+        format!("{}:{}", Value::from(SERVER_INFO), self.implementation(Revision::MODERN))
     }
 
     /// The result of `initialize`.
@@ -132,7 +133,7 @@ impl ServerInfo {
             "instructions": self.instructions,
             "ttlMs": DISCOVER_TTL_MS,
             "cacheScope": "public",
-            "_meta": {META_SERVER: self.implementation(Revision::MODERN)},
+            "_meta": {SERVER_INFO: self.implementation(Revision::MODERN)},
         });
         bytes(&result)
     }
@@ -154,7 +155,7 @@ impl ServerInfo {
             name: items,
             "ttlMs": LIST_TTL_MS,
             "cacheScope": if public { "public" } else { "private" },
-            "_meta": {META_SERVER: self.implementation(revision)},
+            "_meta": {SERVER_INFO: self.implementation(revision)},
         });
         bytes(&result)
     }

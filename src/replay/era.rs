@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::revision::{Revision, SUPPORTED};
 use crate::protocol::transcript::turns::Turn;
+use crate::protocol::wire::SERVER_INFO;
 
-const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// Members of results that only the modern era has.
 const MODERN_MEMBERS: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
 /// What a modern client may keep for a while (MCP 2026-07-28, "Caching").

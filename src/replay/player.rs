@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use super::era::{Facts, asked_for};
 use super::find::{Finder, continued, known_requests};
 use crate::protocol::revision::Revision;
-use crate::protocol::rpc::{INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND};
-use crate::protocol::transcript::turns::{Kind, Turn, asks, brief, is_response, method_of, version_of};
+use crate::protocol::rpc::{
+    INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, is_request, is_response,
+};
+use crate::protocol::transcript::turns::{Kind, Turn, brief, method_of, version_of};
 use crate::protocol::transcript::{Transcript, Transport};
 
 /// A recording at play.
@@ -201,7 +203,7 @@ impl Player {
         let (mut after, mut awaited) = (None, Vec::new());
         for said in &turn.said {
             let Some(message) = self.adapted(&said.message, turn, asked) else { continue };
-            if asks(&message) {
+            if is_request(&message) {
                 let answered = message.get("id").and_then(|id| self.finder.answer_to(&self.turns, id));
                 awaited.extend(answered);
                 steps.push_back(Step { after, message });
@@ -251,7 +253,7 @@ impl Player {
             *token = asked.message.get("params")?.get("_meta")?.get("progressToken")?.clone();
         }
         // A modern server asks in its answers alone.
-        let asks_across = asks(&message) && asked.to.is_modern() != from.is_modern();
+        let asks_across = is_request(&message) && asked.to.is_modern() != from.is_modern();
         (message.is_object() && !asks_across || turn.said.len() == 1).then_some(message)
     }
 
@@ -280,7 +282,7 @@ impl Player {
 
     fn differs(&mut self, asked: &Asked<'_>, text: String) -> Reply {
         self.faults.push(text.clone());
-        match asked.message.get("id").is_some() && !is_response(asked.message) {
+        match is_request(asked.message) {
             true => self.refuse(asked, 400, INVALID_REQUEST, format!("Not as recorded: {text}")),
             false => taken(400),
         }

@@ -10,8 +10,9 @@ use super::streams::Open;
 use super::{Drift, Report};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::peer::{Dialect, Dialler, End, Exchange, Peer, Raw};
+use crate::protocol::rpc::{is_request, is_response};
 use crate::protocol::transcript::compare::{Difference, Of, Pointer, compare_all};
-use crate::protocol::transcript::turns::{Kind, Turn, asks, brief, is_response, method_of, version_of};
+use crate::protocol::transcript::turns::{Kind, Turn, brief, method_of, version_of};
 use crate::protocol::transcript::{Http, Transcript};
 
 /// The recorded fields that are sent as they were.
@@ -161,7 +162,7 @@ impl Run<'_> {
 
     /// What the recorded client answered when the server asked.
     fn lay_answers_ready(&mut self, turn: &Turn) {
-        for question in turn.said.iter().map(|said| &said.message).filter(|message| asks(message)) {
+        for question in turn.said.iter().map(|said| &said.message).filter(|message| is_request(message)) {
             let answers =
                 self.turns.iter().filter(|other| other.kind == Kind::Response && other.line > turn.line);
             let answer = answers
@@ -275,7 +276,7 @@ impl Run<'_> {
         now: &Value,
     ) {
         let mut recorded = recorded.clone();
-        if asks(&recorded) {
+        if is_request(&recorded) {
             recorded["id"] = now["id"].clone();
         }
         let found = compare_all(&recorded, now, Of::Any, self.ignored);

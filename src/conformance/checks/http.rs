@@ -100,7 +100,7 @@ async fn get(bench: &mut Bench) -> Verdict {
     let mut listening = bench.peer.listen(None).await?;
     let first = bench.peer.hear(&mut listening, bench.moment()).await?;
     let opened = bench.note(listening.exchange().clone());
-    let answered = first.as_ref().is_some_and(crate::peer::is_answer);
+    let answered = first.as_ref().is_some_and(crate::protocol::rpc::is_response);
     match opened.status {
         Some(200) if opened.media_type() == "text/event-stream" => {
             ensure(!answered, || "an answer came on a stream that nothing was asked on".into())

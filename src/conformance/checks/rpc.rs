@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::lifecycle::harmless;
 use crate::conformance::expect::{self, ensure};
 use crate::conformance::{Bench, Lifespan, Stop, Verdict, differs, same};
-use crate::peer::{End, Exchange, Wait, is_answer};
+use crate::peer::{End, Exchange, Wait};
 use crate::protocol::revision::Revision;
+use crate::protocol::rpc::is_response;
 
 const ANY: Lifespan = Lifespan::BOTH;
 const JSON_RPC: &str = "https://www.jsonrpc.org/specification#error_object";
@@ -80,7 +81,7 @@ async fn instead(bench: &mut Bench, body: &str) -> Result<Exchange, Stop> {
     asked.end = End::TimedOut;
     while let Some(heard) = peer.hear(&mut listening, MAYBE).await? {
         asked.messages.push(heard.clone());
-        if is_answer(&heard) {
+        if is_response(&heard) {
             asked.answer = Some(heard);
             break;
         }
@@ -120,7 +121,7 @@ async fn notification(bench: &mut Bench) -> Verdict {
     if bench.peer.is_stdio() {
         let mut listening = bench.peer.listen(None).await?;
         while let Some(heard) = bench.peer.hear(&mut listening, bench.moment()).await? {
-            answer = answer.or_else(|| is_answer(&heard).then_some(heard));
+            answer = answer.or_else(|| is_response(&heard).then_some(heard));
         }
     }
     // Over HTTP an error status may come with an error that has no id.

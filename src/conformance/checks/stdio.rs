@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::lifecycle::harmless;
 use crate::conformance::expect::{self, ensure};
 use crate::conformance::{Bench, Lifespan, Verdict, differs};
-use crate::peer::{Wait, is_answer};
+use crate::peer::Wait;
+use crate::protocol::rpc::is_response;
 
 const ANY: Lifespan = Lifespan::BOTH.stdio();
 /// How long a server has to end.
@@ -48,7 +49,7 @@ async fn side_by_side(bench: &mut Bench) -> Verdict {
     let patience = bench.dialler.options().patience;
     let open = |answered: &[Value]| {
         let has =
-            |request: &&Value| answered.iter().any(|m| is_answer(m) && m.get("id") == request.get("id"));
+            |request: &&Value| answered.iter().any(|m| is_response(m) && m.get("id") == request.get("id"));
         all.iter().filter(|request| !has(request)).count()
     };
     while open(&answered) > 0 {

@@ -302,7 +302,7 @@ async fn progress(bench: &mut Bench) -> Verdict {
         let sent = serde_json::from_slice::<Value>(&exchange.sent.body).unwrap_or_default();
         let token = sent.pointer("/params/_meta/progressToken").cloned().unwrap_or_default();
         for message in &exchange.messages {
-            answered |= crate::peer::is_answer(message);
+            answered |= crate::protocol::rpc::is_response(message);
             if text(message, "method") != "notifications/progress" {
                 continue;
             }

@@ -287,8 +287,8 @@ impl Comparison<'_> {
     }
 }
 
-/// The pointer to a member (RFC 6901, section 3).
-fn below(path: &str, name: &str) -> String {
+/// The JSON pointer to the member `name` of what is at `path` (RFC 6901, section 3).
+pub fn below(path: &str, name: &str) -> String {
     format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 

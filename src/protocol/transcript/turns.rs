@@ -10,11 +10,10 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::{From, Http, Line, Transcript};
+use crate::protocol::listen::SUBSCRIPTION;
+use crate::protocol::meta::VERSION;
 use crate::protocol::revision::{Revision, names_modern};
-
-/// Where a modern notification says which `subscriptions/listen` it is for.
-pub const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
-const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+use crate::protocol::rpc::{is_request, is_response};
 
 /// One thing that the client said, or did over HTTP.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,16 +76,6 @@ pub fn name_of(message: &Value) -> Option<&str> {
 /// The version that the message itself names, as all of the modern era do.
 pub fn version_of(message: &Value) -> Option<&str> {
     message.get("params")?.get("_meta")?.get(VERSION)?.as_str()
-}
-
-/// Whether it is of the server and wants an answer.
-pub fn asks(message: &Value) -> bool {
-    message.get("id").is_some() && !is_response(message)
-}
-
-/// Whether it answers a request.
-pub fn is_response(message: &Value) -> bool {
-    message.get("method").is_none() && (message.get("result").is_some() || message.get("error").is_some())
 }
 
 /// `message` in a few words for people, such as `tools/call list_tickets`.
@@ -221,7 +210,7 @@ impl Reader {
         }
         for message in messages(line.message.as_ref()).into_iter().flatten() {
             let after = self.spoken;
-            if asks(message) {
+            if is_request(message) {
                 self.questions.insert(message["id"].to_string());
             }
             let owner = match &exchange {

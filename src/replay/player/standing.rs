@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use super::super::era::strip_meta;
 use super::{Asked, Form, Player, Reply, Step, taken};
+use crate::protocol::listen::SUBSCRIPTION;
 use crate::protocol::revision::Revision;
-use crate::protocol::transcript::turns::{Kind, SUBSCRIPTION, Turn, asks, is_response, method_of};
+use crate::protocol::rpc::{is_request, is_response};
+use crate::protocol::transcript::turns::{Kind, Turn, method_of};
 
 const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 
@@ -45,7 +47,7 @@ impl Player {
             let mut message = said.message.clone();
             match id {
                 _ if id.is_none() && (acknowledged(&message) || is_response(&message)) => continue,
-                Some(_) if asks(&message) => continue,
+                Some(_) if is_request(&message) => continue,
                 Some(id) => subscribe(&mut message, id),
                 None => {
                     message.get_mut("params").into_iter().for_each(|params| strip_meta(params, SUBSCRIPTION))
