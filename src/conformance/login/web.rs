@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::client::{self, Client};
 use crate::error::{Error, Result};
+use crate::protocol::framing::sse::Parser;
 
 /// Bytes of an answer that are read; no document or token is longer.
 const MAX_BYTES: usize = 256 * 1024;
@@ -114,7 +115,7 @@ async fn read(answer: Response<client::Body>) -> Answer {
     let kind = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let is_stream = kind.starts_with(b"text/event-stream");
     let mut whole = BytesMut::new();
-    while whole.len() < MAX_BYTES && !(is_stream && has_message(&whole)) {
+    while whole.len() < MAX_BYTES && !(is_stream && first_message(&whole).is_some()) {
         match tokio::time::timeout(PATIENCE, body.next_chunk()).await {
             Ok(Ok(Some(chunk))) => whole.extend_from_slice(&chunk),
             _ => break,
@@ -123,9 +124,10 @@ async fn read(answer: Response<client::Body>) -> Answer {
     Answer { status: parts.status.as_u16(), headers: parts.headers, body: whole.freeze() }
 }
 
-/// Whether a stream has brought an event with a JSON object; an event that only primes the stream has none.
-fn has_message(stream: &[u8]) -> bool {
-    stream.ends_with(b"\n\n") && stream.windows(6).any(|window| window == b"data:{" || window == b"ata: {")
+/// The first JSON object among the events of a stream; an event that only primes the stream has none.
+fn first_message(stream: &[u8]) -> Option<Value> {
+    let mut events = Parser::new(MAX_BYTES).feed(stream).into_iter().flatten();
+    events.find_map(|event| serde_json::from_str(&event.data).ok().filter(Value::is_object))
 }
 
 impl Answer {
@@ -141,12 +143,7 @@ impl Answer {
 
     /// The JSON of the body, or of the first message of a stream.
     pub fn json(&self) -> Option<Value> {
-        if let Ok(value) = serde_json::from_slice(&self.body) {
-            return Some(value);
-        }
-        let text = std::str::from_utf8(&self.body).ok()?;
-        let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
-        data.filter_map(|data| serde_json::from_str(data).ok()).find(Value::is_object)
+        serde_json::from_slice(&self.body).ok().or_else(|| first_message(&self.body))
     }
 
     /// Whether the body says that it is JSON.
@@ -224,8 +221,8 @@ mod tests {
         check("id: 1\ndata:\n\ndata: {\"a\":1}\n\n", Some(r#"{"a":1}"#));
         check(r#"{"a":1}"#, Some(r#"{"a":1}"#));
         check("<html>", None);
-        assert!(!has_message(b"id: 1\ndata:\n\n"));
-        assert!(has_message(b"id: 1\ndata:\n\ndata: {\"a\":1}\n\n"));
-        assert!(has_message(b"event: message\ndata:{\"a\":1}\n\n"));
+        check("id: 1\ndata:\n\n", None);
+        check("event: message\ndata:{\"a\":\n", None);
+        check("event: message\ndata:{\"a\":1}\n\n", Some(r#"{"a":1}"#));
     }
 }
