@@ -12,9 +12,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::mcp::Place;
+use crate::protocol::framing::sse::HEARTBEAT;
 
-/// A comment line; clients skip it, and proxies see that the stream lives.
-const COMMENT: &[u8] = b": \n\n";
 /// Between two looks at whether the stream may go on: a revoked credential has its streams for no longer.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -98,7 +97,7 @@ impl Stream {
             }
             if self.until_comment == 0 {
                 self.until_comment = self.looks_a_comment.saturating_sub(1);
-                return Poll::Ready(Some(Bytes::from_static(COMMENT)));
+                return Poll::Ready(Some(Bytes::from_static(HEARTBEAT)));
             }
             self.until_comment -= 1;
         }

@@ -1,6 +1,6 @@
 //! Attacks on the code: redeemed with something wrong, and redeemed twice.
 
-use super::notes::{Notes, Verdict};
+use super::notes::{Notes, Trial};
 use super::request::{Asked, Client, random};
 use super::sign_in::{Session, redemption};
 use super::tokens::{Tokens, is_let_in};
@@ -141,19 +141,19 @@ async fn attempt(
 
 /// What it means that an attempt was taken. Of another resource the token itself may be for that one, and then this
 /// endpoint refuses it.
-async fn taken(session: &Session, wrong: Wrong, answer: &Answer, tokens: &Tokens) -> Verdict {
+async fn taken(session: &Session, wrong: Wrong, answer: &Answer, tokens: &Tokens) -> Trial {
     let seen = format!("{}: tokens were given", answer.shown());
     if wrong != Wrong::Resource {
-        return Verdict::Failed(seen);
+        return Trial::Failed(seen);
     }
     match session.show(&tokens.access).await {
         Ok(answer) if is_let_in(&answer) => {
-            Verdict::Failed(format!("{seen} for {FOREIGN}, and this endpoint took them: {}", answer.shown()))
+            Trial::Failed(format!("{seen} for {FOREIGN}, and this endpoint took them: {}", answer.shown()))
         }
         Ok(answer) => {
-            Verdict::Passed(format!("{seen} for {FOREIGN}, which this endpoint refuses: {}", answer.shown()))
+            Trial::Passed(format!("{seen} for {FOREIGN}, which this endpoint refuses: {}", answer.shown()))
         }
-        Err(error) => Verdict::NotExercised(error.public),
+        Err(error) => Trial::NotExercised(error.public),
     }
 }
 

@@ -124,17 +124,17 @@ pub fn check_tokens(answer: &Answer, asked: Option<&str>, notes: &mut Notes) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::notes::Verdict;
+    use super::super::notes::Trial;
     use super::super::request::Client;
     use super::*;
     use serde_json::{Value, json};
 
     fn is(notes: &Notes, id: &str) -> &'static str {
         match notes.of(id) {
-            Some(Verdict::Passed(_)) => "passed",
-            Some(Verdict::Failed(_)) => "failed",
-            Some(Verdict::Warned(_)) => "warned",
-            Some(Verdict::NotExercised(_)) => "not exercised",
+            Some(Trial::Passed(_)) => "passed",
+            Some(Trial::Failed(_)) => "failed",
+            Some(Trial::Warned(_)) => "warned",
+            Some(Trial::NotExercised(_)) => "not exercised",
             None => "nothing",
         }
     }

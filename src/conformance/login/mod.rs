@@ -24,7 +24,7 @@ mod tokens;
 mod web;
 
 pub use self::browser::{Browser, Hook};
-pub use self::notes::{Notes, Verdict};
+pub use self::notes::{Notes, Trial};
 pub use self::run::{Logins, all, run};
 pub use self::sign_in::{Options, Session, sign_in};
 pub use self::table::CHECKS;

@@ -4,7 +4,7 @@
 
 use super::authorize::{Said, Visited, as_nobody};
 use super::listener::Returned;
-use super::notes::{Notes, Verdict};
+use super::notes::{Notes, Trial};
 use super::request::Asked;
 use super::sign_in::Session;
 use super::web::{printable, without_query};
@@ -136,42 +136,38 @@ impl Place<'_> {
 }
 
 /// Tries `asked`, which breaks the rule where `breaks` says so of the place that the browser is sent to.
-async fn probe(
-    session: &mut Session,
-    asked: &Asked,
-    breaks: &(dyn Fn(&Place<'_>) -> bool + Sync),
-) -> Verdict {
+async fn probe(session: &mut Session, asked: &Asked, breaks: &(dyn Fn(&Place<'_>) -> bool + Sync)) -> Trial {
     let url = url(session, asked);
     let own = session.authorization.redirect_uri();
     let said = match as_nobody(&session.web, &url).await {
         Ok(said) => said,
-        Err(error) => return Verdict::NotExercised(error.public),
+        Err(error) => return Trial::NotExercised(error.public),
     };
     match &said {
-        Said::Refusal(answer) => return Verdict::Passed(format!("a page: {}", answer.shown())),
+        Said::Refusal(answer) => return Trial::Passed(format!("a page: {}", answer.shown())),
         Said::Away(location) => {
             let place = Place::Location(location);
             if breaks(&place) {
-                return Verdict::Failed(format!("a redirect to {}", place.shown()));
+                return Trial::Failed(format!("a redirect to {}", place.shown()));
             }
             if location.starts_with(&own) && place.has("error") {
-                return Verdict::Passed(format!("an error to {}", place.shown()));
+                return Trial::Passed(format!("an error to {}", place.shown()));
             }
         }
         Said::Page(_) => {}
     }
     if let Some(why) = session.authorization.why_not() {
-        return Verdict::NotExercised(format!("the server showed {}; {why}", said.shown()));
+        return Trial::NotExercised(format!("the server showed {}; {why}", said.shown()));
     }
     match session.authorization.visit(&url).await {
-        Ok(Visited::Ended) => Verdict::Passed("after signing in, a page and no redirect".to_owned()),
+        Ok(Visited::Ended) => Trial::Passed("after signing in, a page and no redirect".to_owned()),
         Ok(Visited::Returned(returned)) => {
             let place = Place::Listener(&returned);
             let with = if place.has("code") { "a code" } else { "an answer without a code" };
             let seen = format!("after signing in, {with} to {}", place.shown());
-            if breaks(&place) { Verdict::Failed(seen) } else { Verdict::Passed(seen) }
+            if breaks(&place) { Trial::Failed(seen) } else { Trial::Passed(seen) }
         }
-        Err(error) => Verdict::NotExercised(error.public),
+        Err(error) => Trial::NotExercised(error.public),
     }
 }
 

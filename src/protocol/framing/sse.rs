@@ -13,8 +13,8 @@ pub struct Event {
     pub data: String,
 }
 
-/// What keeps a quiet stream open: a comment.
-pub const HEARTBEAT: &[u8] = b":\n\n";
+/// What keeps a quiet stream open: a comment, which clients skip, and by which proxies see that the stream lives.
+pub const HEARTBEAT: &[u8] = b": \n\n";
 
 /// Writes one event of type `message`. Line ends in `data` are kept, each kind as a line feed.
 pub fn write(out: &mut Vec<u8>, id: Option<&str>, data: &str) {
