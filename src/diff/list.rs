@@ -1,4 +1,4 @@
-//! Changes of prompts, resources and resource templates.
+//! Changes of lists: of prompts, resources and resource templates; what tools have in common with them.
 
 use serde_json::Value;
 
@@ -8,30 +8,29 @@ use super::{Change, Class, Notes, Surface};
 const TEXTS: [&str; 5] = ["title", "description", "icons", "_meta", "annotations"];
 
 pub(super) fn changes(old: &Surface, new: &Surface) -> Vec<Change> {
-    let mut found = each("prompt", "name", &old.prompts, &new.prompts, prompt);
-    found.extend(each("resource", "uri", &old.resources, &new.resources, resource));
-    found.extend(each("resource template", "uriTemplate", &old.templates, &new.templates, resource));
-    found
+    let lists = [
+        ("prompt", "name", &old.prompts, &new.prompts, prompt as Compare),
+        ("resource", "uri", &old.resources, &new.resources, resource),
+        ("resource template", "uriTemplate", &old.templates, &new.templates, resource),
+    ];
+    let shown = lists.into_iter().filter_map(|(kind, key, old, new, compare)| {
+        Some(each(kind, key, old.as_deref()?, new.as_deref()?, compare))
+    });
+    shown.flatten().collect()
 }
 
-fn each(
-    kind: &str,
-    key: &str,
-    old: &Option<Vec<Value>>,
-    new: &Option<Vec<Value>>,
-    compare: impl Fn(&mut Notes, &Value, &Value),
-) -> Vec<Change> {
+/// Notes what changed of one thing.
+pub(super) type Compare = fn(&mut Notes, &Value, &Value);
+
+/// The changes of a list of things, each of which has its name in `key`.
+pub(super) fn each(kind: &str, key: &str, old: &[Value], new: &[Value], compare: Compare) -> Vec<Change> {
     let name = |thing: &Value| thing[key].as_str().unwrap_or_default().to_owned();
     let mut found = Vec::new();
-    let (Some(old), Some(new)) = (old, new) else { return found };
     for thing in old {
         let mut notes = Notes::of(kind, &name(thing));
         match new.iter().find(|other| name(other) == name(thing)) {
             None => notes.note(Class::Breaking, "", format!("the {kind} is gone"), None, None),
-            Some(other) => {
-                notes.cosmetic(&TEXTS, "", thing, other);
-                compare(&mut notes, thing, other);
-            }
+            Some(other) => compare(&mut notes, thing, other),
         }
         found.extend(notes.found);
     }
@@ -44,6 +43,7 @@ fn each(
 }
 
 fn prompt(notes: &mut Notes, old: &Value, new: &Value) {
+    notes.cosmetic(&TEXTS, "", old, new);
     let arguments = |prompt: &Value| prompt["arguments"].as_array().cloned().unwrap_or_default();
     let (before, after) = (arguments(old), arguments(new));
     let required = |argument: &Value| argument["required"] == true;
@@ -90,6 +90,7 @@ fn prompt(notes: &mut Notes, old: &Value, new: &Value) {
 }
 
 fn resource(notes: &mut Notes, old: &Value, new: &Value) {
+    notes.cosmetic(&TEXTS, "", old, new);
     notes.cosmetic(&["name", "size"], "", old, new);
     let (before, after) = (old.get("mimeType"), new.get("mimeType"));
     if before != after {

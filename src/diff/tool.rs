@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::list::each;
 use super::schema::{Side, schemas};
 use super::{Change, Class, Notes};
 
@@ -15,20 +16,7 @@ const HINTS: [(&str, bool, bool); 4] = [
 ];
 
 pub(super) fn changes(old: &[Value], new: &[Value]) -> Vec<Change> {
-    let mut found = Vec::new();
-    for tool in old {
-        let mut notes = Notes::of("tool", name_of(tool));
-        match new.iter().find(|other| name_of(other) == name_of(tool)) {
-            None => notes.note(Class::Breaking, "", "the tool is gone", None, None),
-            Some(other) => compare(&mut notes, tool, other),
-        }
-        found.extend(notes.found);
-    }
-    for tool in new.iter().filter(|tool| !old.iter().any(|other| name_of(other) == name_of(tool))) {
-        let mut notes = Notes::of("tool", name_of(tool));
-        notes.note(Class::Additive, "", "the tool is new", None, None);
-        found.extend(notes.found);
-    }
+    let mut found = each("tool", "name", old, new, compare);
     found.extend(order(old, new));
     found
 }

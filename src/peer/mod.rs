@@ -274,7 +274,9 @@ impl Peer {
             }
             if let Value::Object(members) = &mut params {
                 let meta = members.entry("_meta").or_insert_with(|| json!({}));
-                add_meta(meta, revision, capabilities);
+                for (name, value) in self::meta(revision, capabilities) {
+                    meta.as_object_mut().map(|meta| meta.entry(name).or_insert(value));
+                }
             }
         }
         let mut message = json!({"jsonrpc": "2.0", "method": method});
@@ -452,17 +454,15 @@ impl Listening {
 
 /// Who this client is.
 pub fn client_info() -> Value {
-    json!({"name": "chaterimo-conformance", "version": env!("CARGO_PKG_VERSION")})
+    json!({"name": "chaterimo", "version": env!("CARGO_PKG_VERSION")})
 }
 
-fn add_meta(meta: &mut Value, revision: &str, capabilities: &Value) {
-    let Value::Object(meta) = meta else { return };
+/// What a modern request says of itself in `_meta`.
+pub fn meta(revision: &str, capabilities: &Value) -> Map<String, Value> {
     let ours = [
         ("io.modelcontextprotocol/protocolVersion", json!(revision)),
         ("io.modelcontextprotocol/clientInfo", client_info()),
         ("io.modelcontextprotocol/clientCapabilities", capabilities.clone()),
     ];
-    for (name, value) in ours {
-        meta.entry(name).or_insert(value);
-    }
+    ours.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }

@@ -16,7 +16,8 @@ use super::wire::{ClientInfo, wrong_params};
 
 /// Where a message of the modern era names its revision, in `_meta`.
 pub(super) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+/// Where a request of the modern era names its client, in `_meta`.
+pub(super) const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const PROGRESS_TOKEN: &str = "progressToken";
 const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";

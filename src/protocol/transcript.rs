@@ -16,6 +16,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::meta::CLIENT;
 use super::wire::ClientInfo;
 use crate::clock::Time;
 use crate::error::{Error, Result};
@@ -171,7 +172,7 @@ impl Transcript {
 /// Who the client of this message says it is, in either era.
 pub fn client_of(message: &Value) -> Option<ClientInfo> {
     let params = message.get("params")?;
-    let modern = || params.get("_meta")?.get("io.modelcontextprotocol/clientInfo");
+    let modern = || params.get("_meta")?.get(CLIENT);
     let info = params.get("clientInfo").or_else(modern)?;
     let text = |name: &str| info.get(name).and_then(Value::as_str).map(str::to_owned);
     Some(ClientInfo {

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::conformance::expect::{self, skip};
 use crate::conformance::{Bench, Lifespan, Source, Stop, Verdict, same};
 use crate::peer::Exchange;
+use crate::protocol::catalog::TASKS;
 
 const NEW: Lifespan = Lifespan::MODERN;
-const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 const ERRORS: Source = same(
     "https://github.com/modelcontextprotocol/ext-tasks/blob/main/specification/draft/tasks.md#protocol-errors",
 );
@@ -26,8 +26,8 @@ crate::conformance_checks! {
 
 /// A request about a task of nobody's, of a client that declares `capabilities`.
 async fn about(bench: &mut Bench, method: &str, capabilities: Value) -> Result<Exchange, Stop> {
-    if !bench.has_extension(EXTENSION) {
-        return skip(format!("the server does not declare {EXTENSION}"));
+    if !bench.has_extension(TASKS) {
+        return skip(format!("the server does not declare {TASKS}"));
     }
     let mut peer = bench.another().await?;
     peer.speak_modern(bench.revision.as_str(), capabilities);
@@ -43,7 +43,7 @@ async fn about(bench: &mut Bench, method: &str, capabilities: Value) -> Result<E
 }
 
 fn declared() -> Value {
-    json!({"extensions": {EXTENSION: {}}})
+    json!({"extensions": {TASKS: {}}})
 }
 
 async fn undeclared(bench: &mut Bench) -> Verdict {

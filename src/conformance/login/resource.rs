@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::discovery;
 use super::notes::Notes;
 use super::sign_in::Session;
-use super::tokens::{self, Knock, Tokens, is_let_in};
+use super::tokens::{Knock, Tokens, is_let_in};
 use super::web::{Answer, printable, without_query};
 use crate::error::Result;
+use crate::peer::meta;
 
 /// Shows the endpoint what it must not take.
 pub async fn attack(session: &mut Session, notes: &mut Notes) {
@@ -162,7 +163,7 @@ async fn send(session: &Session, token: &str, method: &str, mut params: Value) -
         .header("authorization", &authorization);
     match session.knock {
         Knock::Modern => {
-            params["_meta"] = tokens::modern_meta();
+            params["_meta"] = meta("2026-07-28", &json!({})).into();
             request = request.header("mcp-protocol-version", "2026-07-28").header("mcp-method", method);
             if let Some(name) = params["name"].as_str() {
                 request = request.header("mcp-name", &*crate::protocol::framing::encode(name));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::request::Client;
 use super::web::{Answer, Web};
 use crate::error::{Error, Kind, Result};
+use crate::peer::{client_info, meta};
 
 /// How often a request is made that is refused for being one too many.
 const TRIES: u32 = 4;
@@ -66,11 +67,11 @@ impl Knock {
     fn body(self) -> Value {
         match self {
             Knock::Modern => {
-                json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": modern_meta()}})
+                json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta("2026-07-28", &json!({}))}})
             }
             Knock::Legacy => json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
                 "protocolVersion": "2025-11-25", "capabilities": {},
-                "clientInfo": {"name": "chaterimo-conformance", "version": env!("CARGO_PKG_VERSION")}}}),
+                "clientInfo": client_info()}}),
         }
     }
 
@@ -91,13 +92,4 @@ impl Knock {
 /// Whether an MCP endpoint let somebody in: it answered the message with a result.
 pub fn is_let_in(answer: &Answer) -> bool {
     answer.is_success() && answer.json().is_some_and(|body| body.get("result").is_some())
-}
-
-/// What a modern request says of itself in `_meta`.
-pub fn modern_meta() -> Value {
-    json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "chaterimo-conformance", "version": env!("CARGO_PKG_VERSION")},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    })
 }
