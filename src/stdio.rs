@@ -2,7 +2,7 @@
 //!
 //! Messages are taken in their order, on one thread: a tool takes milliseconds, so a cancellation that arrives behind the
 //! call it is for mostly finds it answered. What goes on beyond that (streams of changes, calls that are followed or that
-//! wait for the client) is kept in [`Open`], and a second thread looks at it.
+//! wait for the client) is kept in `Open`, and a second thread looks at it.
 
 mod open;
 

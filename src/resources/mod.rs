@@ -110,7 +110,7 @@ impl Kind {
         digits.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == digits)
     }
 
-    /// Whether it is [`usage`]: what moves with every call.
+    /// Whether it is `usage`: what moves with every call.
     pub fn is_usage(&self) -> bool {
         self.uri == usage::KIND.uri
     }

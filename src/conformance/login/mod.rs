@@ -1,7 +1,7 @@
 //! Signing in to the tested server as an app does, whatever its authorization server, and then attacking what was
 //! granted.
 //!
-//! [`sign_in`] goes the way of the MCP authorization pages: the challenge, the documents of resource and authorization
+//! [`sign_in()`] goes the way of the MCP authorization pages: the challenge, the documents of resource and authorization
 //! server, registration, PKCE, a person's consent in a browser, tokens. [`attack`] then asks, of each rule that keeps a
 //! grant safe, whether the server holds to it. What each found goes into [`Notes`], by the ids of [`CHECKS`].
 

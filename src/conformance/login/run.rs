@@ -20,7 +20,7 @@ pub struct Logins {
 /// checks are wanted. `watch` is told of each finding as it comes. Where the first cannot be signed in because the server breaks a rule, the report says so.
 ///
 /// # Errors
-/// Those of [`crate::conformance::run`]; why nobody can be signed in.
+/// Those of [`crate::conformance::run()`]; why nobody can be signed in.
 pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)) -> Result<Report> {
     let of_login = |id: &String| CHECKS.iter().any(|check| check.is_of(id));
     let (mine, rest): (Vec<_>, Vec<_>) = plan.only.drain(..).partition(of_login);
