@@ -280,7 +280,7 @@ impl Bridge {
 ///
 /// # Errors
 /// `Config` for what cannot be sent in a header.
-pub fn bearer(key: &str) -> Result<HeaderValue> {
+fn bearer(key: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|e| {
         Error::config("CHATERIMO_API_KEY holds characters that no API key has; copy the key again.")
             .because(e)

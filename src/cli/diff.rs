@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::fields::{self, Field, with_key};
+use super::fields::{self, Field};
 use super::{Context, runtime};
 use crate::diff::{Class, LISTS, Surface, changes};
 use crate::error::{Error, Kind, Result};
@@ -23,7 +23,7 @@ pub struct Args {
     /// The same of what is to be compared with it
     #[arg(value_name = "NEW")]
     new: String,
-    /// A header for a URL, such as 'Authorization: Bearer …'; CHATERIMO_API_KEY does as well
+    /// A header for each URL, such as 'Authorization: Bearer …'
     #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = fields::read)]
     headers: Vec<Field>,
     /// Exit with 1 when there is a change of this class or worse
@@ -37,8 +37,8 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
-        let headers = with_key(self.headers, &context.config)?;
-        let found = changes(&read(&self.old, &headers)?, &read(&self.new, &headers)?);
+        let headers = &self.headers;
+        let found = changes(&read(&self.old, headers)?, &read(&self.new, headers)?);
         let count = |class: Class| found.iter().filter(|change| change.class == class).count();
         let [breaking, additive, cosmetic] = [Class::Breaking, Class::Additive, Class::Cosmetic].map(count);
         if self.json {

@@ -1,10 +1,6 @@
 //! Fields of the HTTP requests that a command sends.
 
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
-
-use crate::bridge::bearer;
-use crate::config::Config;
-use crate::error::Result;
+use hyper::header::{HeaderName, HeaderValue};
 
 /// A field.
 pub(super) type Field = (HeaderName, HeaderValue);
@@ -20,15 +16,4 @@ pub(super) fn read(text: &str) -> Result<Field, String> {
         value.trim().parse::<HeaderValue>().map_err(|_| "the value cannot be one of a header field")?;
     value.set_sensitive(true);
     Ok((name, value))
-}
-
-/// `given`, and the API key of the settings unless they say who asks.
-///
-/// # Errors
-/// `Config` when the key cannot be sent.
-pub(super) fn with_key(mut given: Vec<Field>, config: &Config) -> Result<Vec<Field>> {
-    if let (Some(key), false) = (&config.api_key, given.iter().any(|(name, _)| *name == AUTHORIZATION)) {
-        given.push((AUTHORIZATION, bearer(key.reveal())?));
-    }
-    Ok(given)
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::fields::{self, Field, with_key};
+use super::fields::{self, Field};
 use super::replay::read;
 use super::{Context, runtime};
 use crate::error::{Error, Kind, Result};
@@ -18,7 +18,7 @@ pub struct Args {
     /// The recording, made by `chaterimo record`
     #[arg(value_name = "FILE")]
     recording: PathBuf,
-    /// A header of each request, such as 'Authorization: Bearer …'; CHATERIMO_API_KEY does as well
+    /// A header of each request, such as 'Authorization: Bearer …'
     #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = fields::read)]
     headers: Vec<Field>,
     /// Leave aside what is at or below this place of an answer, such as /result/structuredContent/items/*/score
@@ -48,7 +48,7 @@ impl Args {
             self.ignored.iter().map(|pointer| Pointer::parse(pointer)).collect::<Result<_>>()?;
         let target = self.url.clone().map_or_else(|| Target::Command(self.command.clone()), Target::Url);
         let mut options = Options::new(target);
-        options.headers = with_key(self.headers.clone(), &context.config)?;
+        options.headers.clone_from(&self.headers);
         options.ca_file.clone_from(&self.ca_file);
         options.patience = Duration::from_secs(self.timeout);
         options.max_requests = usize::MAX;
