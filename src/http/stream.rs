@@ -32,7 +32,8 @@ pub struct Stream {
     last: Option<Bytes>,
     done: bool,
     looks: Interval,
-    looks_a_comment: u32,
+    /// Looks between two comments.
+    between: u32,
     /// Looks until the next comment.
     until_comment: u32,
 }
@@ -50,17 +51,21 @@ impl Stream {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let looks_a_comment = heartbeat.as_millis() / looks.period().as_millis().max(1);
         let looks_a_comment = u32::try_from(looks_a_comment).unwrap_or(u32::MAX);
+        let between = looks_a_comment.saturating_sub(1);
+        if first.is_some() {
+            looks.reset(); // Who has just been let in need not be looked at.
+        }
         Stream {
             place,
             post,
             work: Some(work),
             // A stream that begins with an event needs no comment to begin with.
-            until_comment: if first.is_some() { looks_a_comment } else { 0 },
+            until_comment: if first.is_some() { between } else { 0 },
             first,
             last: farewell,
             done: false,
             looks,
-            looks_a_comment,
+            between,
         }
     }
 
@@ -96,7 +101,7 @@ impl Stream {
                 return Poll::Ready(None);
             }
             if self.until_comment == 0 {
-                self.until_comment = self.looks_a_comment.saturating_sub(1);
+                self.until_comment = self.between;
                 return Poll::Ready(Some(Bytes::from_static(HEARTBEAT)));
             }
             self.until_comment -= 1;

@@ -82,7 +82,8 @@ impl Events {
                 }
             }
             let mut bytes = [0; 1_024];
-            let count = self.stream.read(&mut bytes).unwrap();
+            let count = self.stream.read(&mut bytes);
+            let count = count.unwrap_or_else(|error| panic!("{error} after {:?}", self.read));
             assert!(count > 0, "the stream ended: {:?}", self.read);
             self.read.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
         }
