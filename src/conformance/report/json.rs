@@ -23,6 +23,7 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
             "warned": counts("warned"),
             "notExercised": counts("not exercised"),
         },
+        "failures": judged.failures() + judged.stale().len(),
         "unexpectedFailures": judged.failures(),
         "staleExpectations": judged.stale(),
         "findings": report.findings.iter().map(|finding| of(judged, finding)).collect::<Vec<_>>(),

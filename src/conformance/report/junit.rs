@@ -1,22 +1,26 @@
-//! JUnit's XML, as CI servers read it: a suite a revision, a case a check.
+//! JUnit's XML, as CI servers read it: a suite a revision, a case a check. A revision that was not tested is a suite with
+//! an error; entries that were expected to fail and did not are a suite of failures.
 
 use std::fmt::Write as _;
 
-use super::Judged;
+use super::{Judged, STALE, stale_text};
 use crate::conformance::run::{Finding, Outcome};
 
 pub(super) fn write(judged: &Judged<'_>) -> String {
     let report = judged.report;
+    let untested = report.lanes.iter().filter_map(|lane| Some((lane.asked, lane.tested.as_ref().err()?)));
+    let (untested, stale): (Vec<_>, _) = (untested.collect(), judged.stale());
     let skipped = |f: &Finding| matches!(f.outcome, Outcome::NotExercised(_)) || judged.excuses(f);
     let count = |all: &[&Finding]| {
         let failures = all.iter().filter(|f| judged.fails(f)).count();
         let skipped = all.iter().filter(|f| skipped(f)).count();
-        (format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", all.len()), skipped)
+        (all.len(), failures, skipped)
     };
     let all: Vec<_> = report.findings.iter().collect();
+    let ((tests, failures, _), errors) = (count(&all), untested.len());
+    let totals = counts(tests + stale.len() + errors, failures + stale.len(), errors);
     let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"chaterimo conformance\" {}>\n",
-        count(&all).0
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"chaterimo conformance\" {totals}>\n"
     );
     let lanes = report.lanes.iter().filter_map(|lane| lane.tested.as_ref().ok());
     let mut suites: Vec<_> = lanes.map(|(revision, name)| (*revision, &**name)).collect();
@@ -30,12 +34,42 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
         let lane: Vec<_> = all.iter().copied().filter(|f| f.revision == revision).collect();
         let took: u128 = lane.iter().map(|f| f.took_ms).sum();
         let name = escape(&format!("{} {name} {revision}", report.target));
-        let ((counts, skipped), time) = (count(&lane), seconds(took));
+        let ((tests, failures, skipped), time) = (count(&lane), seconds(took));
+        let counts = counts(tests, failures, 0);
         let _ = writeln!(out, "  <testsuite name=\"{name}\" {counts} skipped=\"{skipped}\" time=\"{time}\">");
         lane.iter().for_each(|finding| case(judged, finding, &mut out));
         out.push_str("  </testsuite>\n");
     }
+    for (asked, why) in untested {
+        let (name, why) = (escape(&format!("{} {asked}", report.target)), escape(why));
+        let case = format!(
+            "<testcase classname=\"{asked}\" name=\"The revision can be tested\"><error message=\"{why}\"/></testcase>"
+        );
+        suite(&name, &counts(1, 0, 1), &[case], &mut out);
+    }
+    if !stale.is_empty() {
+        let case = |entry: &&str| {
+            let (id, entry, text) = (STALE.id, escape(entry), escape(&stale_text(entry)));
+            format!(
+                "<testcase classname=\"{id}\" name=\"{entry}\"><failure message=\"{text}\" type=\"MUST\"/></testcase>"
+            )
+        };
+        let cases: Vec<_> = stale.iter().map(case).collect();
+        suite("expected failures", &counts(stale.len(), stale.len(), 0), &cases, &mut out);
+    }
     out + "</testsuites>\n"
+}
+
+fn counts(tests: usize, failures: usize, errors: usize) -> String {
+    format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\"")
+}
+
+fn suite(name: &str, counts: &str, cases: &[String], out: &mut String) {
+    let _ = writeln!(out, "  <testsuite name=\"{name}\" {counts} skipped=\"0\" time=\"0.000\">");
+    cases.iter().for_each(|case| {
+        let _ = writeln!(out, "    {case}");
+    });
+    out.push_str("  </testsuite>\n");
 }
 
 fn case(judged: &Judged<'_>, finding: &Finding, out: &mut String) {

@@ -21,6 +21,18 @@ pub enum Form {
     Sarif,
 }
 
+/// The rule that an entry breaks which was expected to fail and did not, where a form wants one.
+struct Rule {
+    id: &'static str,
+    title: &'static str,
+}
+
+const STALE: Rule = Rule { id: "expected-failures.stale", title: "What is expected to fail does" };
+
+fn stale_text(entry: &str) -> String {
+    format!("Expected to fail, but it does not any more: {entry}. Take it off the list.")
+}
+
 /// A report and what was expected of it.
 pub struct Judged<'a> {
     /// The report.

@@ -45,6 +45,8 @@ fn every_form_tells_what_failed_and_how_to_see_it_again() {
     assert_eq!(json["findings"][1]["evidence"][0]["again"], "curl x");
     let junit = judged.write(Form::Junit);
     assert!(junit.contains(r#"tests="4" failures="1" errors="0" skipped="1""#), "{junit}");
+    assert!(junit.contains(r#"<testsuites name="chaterimo conformance" tests="5" failures="1" errors="1">"#));
+    assert!(junit.contains(r#"<error message="it is of the other era"/>"#), "{junit}");
     assert!(
         junit.contains(r#"<failure message="it says &lt;no&gt; &amp; &quot;never&quot;" type="MUST">"#),
         "{junit}"
@@ -53,6 +55,32 @@ fn every_form_tells_what_failed_and_how_to_see_it_again() {
     let results = &sarif["runs"][0]["results"];
     assert_eq!(results.as_array().unwrap().len(), 2);
     assert_eq!((&results[0]["level"], &results[0]["ruleId"]), (&"error".into(), &"tools.list".into()));
+    // Without a place in a file GitHub refuses all of it.
+    for result in results.as_array().unwrap() {
+        let place = &result["locations"][0];
+        assert_eq!(place["physicalLocation"]["artifactLocation"]["uri"], "mcp-server");
+        assert_eq!(place["physicalLocation"]["region"]["startLine"], 1);
+        assert_eq!(place["logicalLocations"][0]["fullyQualifiedName"], "http://a.example/mcp");
+    }
+}
+
+#[test]
+fn what_was_expected_to_fail_and_did_not_fails_in_every_form() {
+    let check = checks::all().find(|check| check.id == "tools.list").unwrap();
+    let passed = Finding::new(check, Revision::V2025_11_25, Outcome::Passed);
+    let report = Report { findings: vec![passed], ..report() };
+    let expected = Expected::parse("server:\n- tools-list\n").unwrap();
+    let judged = Judged { report: &report, expected: &expected };
+    for (form, part) in [
+        (Form::Text, "does not any more: tools-list."),
+        (Form::Json, "\"failures\": 1,"),
+        (Form::Junit, r#"tests="3" failures="1" errors="1">"#),
+        (Form::Junit, r#"<testsuite name="expected failures" tests="1" failures="1""#),
+        (Form::Sarif, r#""ruleId": "expected-failures.stale""#),
+    ] {
+        let written = judged.write(form);
+        assert!(written.contains(part), "{part}: {written}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::Judged;
+use super::{Judged, stale_text};
 use crate::conformance::evidence::Evidence;
 use crate::conformance::run::{Finding, Outcome};
 use crate::protocol::revision::Revision;
@@ -42,7 +42,7 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
     section("Failed as expected", judged, |f| judged.excuses(f), &mut out);
     section("Failed", judged, |f| judged.fails(f), &mut out);
     for entry in judged.stale() {
-        let _ = writeln!(out, "\nExpected to fail, but it does not any more: {entry}. Take it off the list.");
+        let _ = writeln!(out, "\n{}", stale_text(entry));
     }
     out
 }
