@@ -21,6 +21,8 @@ pub struct Authorization {
     /// Whether the command was seen to end only after the browser had come back. Then a visit that ends without that is
     /// a page which led nowhere.
     faithful: bool,
+    /// How many visits there were.
+    visits: usize,
 }
 
 /// How a visit ended.
@@ -35,7 +37,7 @@ pub enum Visited {
 impl Authorization {
     /// By `browser`, back to `redirect_uri`, which leads to `listener`.
     pub fn new(browser: Browser, listener: Listener, redirect_uri: String) -> Authorization {
-        Authorization { browser, listener, redirect_uri, faithful: false }
+        Authorization { browser, listener, redirect_uri, faithful: false, visits: 0 }
     }
 
     /// The redirect URI that is registered.
@@ -46,6 +48,11 @@ impl Authorization {
     /// The port that it leads to.
     pub fn port(&self) -> u16 {
         self.listener.port()
+    }
+
+    /// Tells that what is asked from here on ought to be refused.
+    pub fn expect_refusals(&self) {
+        self.browser.expect_refusals();
     }
 
     /// Why no page can be tried on the person's browser, if none can.
@@ -65,8 +72,8 @@ impl Authorization {
     /// Has the person's browser go to `url`, which ought to lead back.
     ///
     /// # Errors
-    /// `Invalid` when the browser's command cannot be started, `Unavailable` when nothing comes back in time, or when `url`
-    /// is not for a browser: a server that nobody knows named it, and systems open files and programs by URLs too.
+    /// `Invalid` when the browser's command cannot be started, `Unavailable` when nothing comes back in time, when the
+    /// command fails before it was ever seen to wait for the browser, or when `url` is not for a browser: a server that nobody knows named it, and systems open files and programs by URLs too.
     pub async fn visit(&mut self, url: &str) -> Result<Visited> {
         if discovery::split(url).is_none() {
             let text = "The authorization_endpoint is no http or https URL, so it is not opened.";
@@ -75,8 +82,9 @@ impl Authorization {
         self.listener.forget();
         let patience = self.browser.patience();
         let browser = self.browser.clone();
-        let mut visit = std::pin::pin!(browser.visit(url));
-        let mut ended = false;
+        self.visits += 1;
+        let mut visit = std::pin::pin!(browser.visit(url, self.visits));
+        let (mut ended, mut failure) = (false, None);
         let deadline = tokio::time::sleep(patience);
         let mut deadline = std::pin::pin!(deadline);
         loop {
@@ -91,16 +99,19 @@ impl Authorization {
                     return Ok(Visited::Returned(returned));
                 }
                 done = &mut visit, if !ended => {
-                    done?;
+                    failure = done?;
                     ended = true;
-                    if self.faithful {
-                        deadline.set(tokio::time::sleep(Duration::from_millis(100)));
+                    match (self.faithful, &failure) {
+                        (true, _) => deadline.set(tokio::time::sleep(Duration::from_millis(100))),
+                        (false, Some(_)) => deadline.set(tokio::time::sleep(GRACE)),
+                        (false, None) => {}
                     }
                 }
                 () = &mut deadline => {
-                    return match ended && self.faithful {
-                        true => Ok(Visited::Ended),
-                        false => Err(Error::new(Kind::Unavailable, format!(
+                    return match failure {
+                        _ if ended && self.faithful => Ok(Visited::Ended),
+                        Some(failure) => Err(Error::new(Kind::Unavailable, failure)),
+                        None => Err(Error::new(Kind::Unavailable, format!(
                             "The browser did not come back within {} s.", patience.as_secs()
                         ))),
                     };
@@ -185,6 +196,18 @@ mod tests {
             assert_eq!(authorization.visit(url).await.unwrap_err().kind, Kind::Unavailable, "{url}");
         }
     }
+
+    #[tokio::test]
+    async fn a_command_that_fails_is_not_waited_for() {
+        let command = Browser::Command("ls /no/such/folder".into());
+        let mut authorization = Authorization::new(command, Listener::bind().await.unwrap(), String::new());
+        let visit = authorization.visit("http://127.0.0.1:9/authorize");
+        let error = tokio::time::timeout(COME_BACK, visit).await.unwrap().unwrap_err();
+        assert!(error.public.contains("ended with exit status: 2"), "{}", error.public);
+    }
+
+    /// Long before a command that goes on would be given up.
+    const COME_BACK: Duration = Duration::from_secs(30);
 
     #[test]
     fn redirects_stay_or_lead_away() {

@@ -33,6 +33,7 @@ pub use self::table::CHECKS;
 /// grant; leaves no token alive that it can revoke.
 pub async fn attack(session: &mut Session, notes: &mut Notes) {
     resource::attack(session, notes).await;
+    session.authorization.expect_refusals();
     registration::attack(session, notes).await;
     redirects::attack(session, notes).await;
     codes::attack(session, notes).await;

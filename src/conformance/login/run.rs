@@ -2,6 +2,7 @@
 
 use hyper::header::{AUTHORIZATION, HeaderValue};
 
+use super::web::Web;
 use super::{CHECKS, Notes, Options, Session, attack, sign_in};
 use crate::conformance::{Finding, LaneReport, Outcome, Plan, Report, checks};
 use crate::error::{Error, Result};
@@ -31,17 +32,22 @@ pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)
     }
     let mut notes = Notes::new();
     let mut session = None;
+    let mut webs = Vec::new();
     if let Some(first) = logins.first {
-        match sign_in(first, &mut notes).await {
+        let web = Web::new(first.http.clone())?;
+        webs.push(web.clone());
+        match sign_in(web.clone(), first, &mut notes).await {
             Ok(signed_in) => {
                 plan.options.headers.push((AUTHORIZATION, authorization(&signed_in)?));
                 session = Some(signed_in);
             }
-            Err(error) => return shut_out(plan, &notes, error, watch),
+            Err(error) => return shut_out(plan, &notes, error, web.sent(), watch),
         }
     }
     if let Some(second) = logins.second {
-        let signed_in = sign_in(second, &mut Notes::new()).await?;
+        let web = Web::new(second.http.clone())?;
+        webs.push(web.clone());
+        let signed_in = sign_in(web, second, &mut Notes::new()).await?;
         let mut options = plan.other.take().unwrap_or_else(|| {
             let headers = plan.options.headers.iter().filter(|(name, _)| *name != AUTHORIZATION).cloned();
             crate::peer::Options { headers: headers.collect(), ..plan.options.clone() }
@@ -55,12 +61,12 @@ pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)
     };
     if let Some(mut session) = session.filter(|_| attacks) {
         attack(&mut session, &mut notes).await;
-        report.sent += session.web.sent();
         let wanted = |finding: &Finding| mine.is_empty() || mine.iter().any(|id| finding.check.is_of(id));
         let cited = report.lanes.iter().find_map(|lane| lane.tested.as_ref().ok());
         let revision = cited.map_or(Revision::MODERN, |(revision, _)| *revision);
         add(&mut report, notes.findings(revision).into_iter().filter(wanted), watch);
     }
+    report.sent += webs.iter().map(Web::sent).sum::<usize>();
     Ok(report)
 }
 
@@ -94,15 +100,64 @@ fn empty(plan: &Plan) -> Report {
 }
 
 /// The report where the first identity cannot be signed in, if what was found on the way is why.
-fn shut_out(plan: Plan, notes: &Notes, error: Error, watch: impl FnMut(&Finding)) -> Result<Report> {
+fn shut_out(
+    plan: Plan,
+    notes: &Notes,
+    error: Error,
+    sent: usize,
+    watch: impl FnMut(&Finding),
+) -> Result<Report> {
     let findings = notes.findings(Revision::MODERN);
     if !findings.iter().any(|finding| matches!(finding.outcome, Outcome::Failed(_))) {
         return Err(error);
     }
-    let mut report = empty(&plan);
+    let mut report = Report { sent, ..empty(&plan) };
     let why = format!("nobody could be signed in: {}", error.public);
     report.lanes =
         plan.revisions.iter().map(|&asked| LaneReport { asked, tested: Err(why.clone()) }).collect();
     add(&mut report, findings.into_iter(), watch);
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Browser;
+    use super::*;
+    use crate::client;
+    use crate::client::testing::{serve, whole};
+    use crate::conformance::Calls;
+    use crate::error::Kind;
+    use crate::peer;
+
+    /// A login at a server that answers everything alike.
+    async fn login(status: u16, kind: &'static str, body: &'static str) -> Result<Report> {
+        let url = serve(move |_| async move { whole(status, kind, body) }).await;
+        let options = peer::Options::new(peer::Target::Url(url.clone()));
+        let revisions = vec![Revision::MODERN];
+        let plan = Plan { options, other: None, revisions, only: Vec::new(), calls: Calls::new() };
+        let browser = Browser::Command("ls /no/such/folder".into());
+        let first = Options { url, client_id: None, browser, http: client::Options::default() };
+        run(plan, Logins { first: Some(first), second: None }, |_| {}).await
+    }
+
+    #[tokio::test]
+    async fn what_is_no_server_is_not_said_to_have_failed() {
+        let check = async |status: u16, kind: &'static str, body: &'static str, wanted: &str| {
+            let error = login(status, kind, body).await.err().unwrap();
+            assert_eq!(error.kind, Kind::Invalid, "{}", error.public);
+            assert!(error.public.contains(wanted), "{}", error.public);
+        };
+        check(404, "text/html", "<p>Nothing here", "is no MCP server").await;
+        check(501, "text/html", "Unsupported method ('POST')", "answered by 501").await;
+        check(200, "text/html", "<p>Welcome", "is no MCP server").await;
+        check(200, "application/json", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "nothing to sign in to")
+            .await;
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_until_nobody_got_in_is_counted() {
+        let report = login(401, "text/plain", "").await.unwrap();
+        assert!(report.sent > 3, "{}", report.sent);
+        assert!(report.findings.iter().any(|finding| finding.check.id == "auth.challenge-bearer"));
+    }
 }

@@ -127,13 +127,12 @@ fn refused(what: &str) -> Error {
     Error::new(Kind::Unavailable, format!("The authorization server refused: {}.", printable(what)))
 }
 
-/// Signs in at the MCP endpoint of `options` and notes what is seen on the way.
+/// Signs in at the MCP endpoint of `options` by `web`, which counts the requests, and notes what is seen on the way.
 ///
 /// # Errors
 /// Why nobody can be signed in: `Invalid` when an option is wrong, `Unavailable` for all else. What was noted until then
 /// stands.
-pub async fn sign_in(options: Options, notes: &mut Notes) -> Result<Session> {
-    let web = Web::new(options.http)?;
+pub async fn sign_in(web: Web, options: Options, notes: &mut Notes) -> Result<Session> {
     let found = discover(&web, &options.url, notes).await?;
     documents::check_server(&found.server, &found.issuer, notes);
     let listener = Listener::bind().await?;
@@ -192,6 +191,9 @@ fn resource<'a>(named: Option<&'a str>, url: &'a str) -> &'a str {
 }
 
 /// What a request without a credential is answered with: the parameters of its challenge.
+///
+/// # Errors
+/// `Invalid` when there is no need to sign in, or no MCP server there.
 async fn challenge(web: &Web, url: &str, notes: &mut Notes) -> Result<Option<Vec<(String, String)>>> {
     let mut answer = Knock::Legacy.send(web, url, None).await?;
     if answer.status != 401 {
@@ -203,6 +205,14 @@ async fn challenge(web: &Web, url: &str, notes: &mut Notes) -> Result<Option<Vec
         return Err(Error::invalid(format!(
             "{} answers without a credential: there is nothing to sign in to. Leave out --login.",
             without_query(url)
+        )));
+    }
+    if !matches!(answer.status, 401 | 403) && !answer.is_json_rpc() {
+        return Err(Error::invalid(format!(
+            "{} is no MCP server that can be signed in to: without a credential, server/discover and initialize are \
+             answered by {}, which is neither 401 nor JSON-RPC. Look at the URL.",
+            without_query(url),
+            answer.shown()
         )));
     }
     notes.judge("challenge-401", answer.status == 401, answer.shown());

@@ -146,6 +146,11 @@ impl Answer {
         serde_json::from_slice(&self.body).ok().or_else(|| first_message(&self.body))
     }
 
+    /// Whether it is the answer of something that speaks JSON-RPC.
+    pub fn is_json_rpc(&self) -> bool {
+        self.json().is_some_and(|body| body.get("jsonrpc").is_some())
+    }
+
     /// Whether the body says that it is JSON.
     pub fn is_json(&self) -> bool {
         let kind = self.field("content-type").unwrap_or_default().to_ascii_lowercase();
