@@ -80,7 +80,8 @@ impl Given {
     }
 }
 
-/// The chatbot of that number, or the one of that name, whatever the case.
+/// The chatbot of that number, or the one of that name, or else with that in its name, whatever the case: some clients cut
+/// what people type at its spaces.
 fn find(tx: &TenantTx<'_>, argument: &Argument, text: &str) -> Result<(i64, String)> {
     let number = text.strip_prefix('#').unwrap_or(text).parse::<i64>().ok();
     if let Some(id) = number
@@ -88,25 +89,37 @@ fn find(tx: &TenantTx<'_>, argument: &Argument, text: &str) -> Result<(i64, Stri
     {
         return Ok((id, name));
     }
-    let folded = text.to_lowercase();
-    let mut found = chatbot::names(tx, i64::MAX)?;
-    found.retain(|(_, name)| name.to_lowercase() == folded);
+    let (all, folded) = (chatbot::names(tx, i64::MAX)?, text.to_lowercase());
+    let those = |fits: &dyn Fn(&str) -> bool| -> Vec<(i64, String)> {
+        all.iter().filter(|(_, name)| fits(&name.to_lowercase())).cloned().collect()
+    };
+    let mut found = those(&|name| name == folded);
+    if found.is_empty() {
+        found = those(&|name| name.contains(&folded));
+    }
     match found.len() {
-        0 => Err(wrong(argument, &short(text), wanted(argument.takes))),
+        0 => Err(wrong(argument, &short(text), &format!("{}: {}", wanted(argument.takes), listed(&all)))),
         1 => Ok(found.remove(0)),
         several => {
-            let ids: Vec<String> = found.iter().take(NAMED_MAX).map(|(id, _)| id.to_string()).collect();
-            let came = format!("{}, a name that {several} chatbots have", short(text));
-            Err(wrong(argument, &came, &format!("the number of one of them, such as {}", ids.join(", "))))
+            let came = format!("{}, which is in the names of {several} chatbots", short(text));
+            Err(wrong(argument, &came, &format!("the number of one of them: {}", listed(&found))))
         }
     }
 }
 
+/// Chatbots as a person tells them apart.
+fn listed(chatbots: &[(i64, String)]) -> String {
+    if chatbots.is_empty() {
+        return "there is none yet".to_owned();
+    }
+    let some = chatbots.iter().take(NAMED_MAX).map(|(id, name)| format!("{id} {}", short(name)));
+    let more = if chatbots.len() > NAMED_MAX { ", …" } else { "" };
+    format!("{}{more}", some.collect::<Vec<_>>().join(", "))
+}
+
 fn wanted(takes: Takes) -> &'static str {
     match takes {
-        Takes::Chatbot => {
-            "the number or the name of a chatbot of this organisation; list_chatbots shows them"
-        }
+        Takes::Chatbot => "the number or the name of a chatbot of this organisation",
         Takes::Text(_) => "a text",
         Takes::Days => "a whole number of days from 1 to 365",
     }

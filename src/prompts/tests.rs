@@ -104,6 +104,7 @@ fn a_chatbot_is_named_by_number_or_name() {
     check("4", "of the chatbot \"Outlet\" (chatbot_id 4)");
     check("#4", "(chatbot_id 4)");
     check(" OUTLET ", "\"chatbot_id\":4");
+    check("outl", "of the chatbot \"Outlet\" (chatbot_id 4)");
     check("shop \"assistant\"", "of the chatbot \"Shop \\\"assistant\\\"\" (chatbot_id 1)");
     let without = get(&shop, "ticket_patterns", true, json!({"chatbot": " "})).unwrap();
     assert!(!without.contains("chatbot_id"), "{without}");
@@ -116,19 +117,20 @@ fn wrong_arguments_are_named() {
         let error = get(shop, prompt, true, arguments).unwrap_err();
         assert_eq!((error.kind, error.public.as_str()), (crate::error::Kind::Invalid, expected));
     };
-    let unknown = |came: &str| {
+    let unknown = |came: &str, there: &str| {
         format!(
-            "chatbot: came {came}; wanted the number or the name of a chatbot of this organisation; list_chatbots shows them."
+            "chatbot: came {came}; wanted the number or the name of a chatbot of this organisation{there}."
         )
     };
-    check(&shop, "rewrite_instructions", json!({}), &unknown("nothing"));
-    check(&shop, "rewrite_instructions", json!({"chatbot": "9"}), &unknown("\"9\""));
-    check(&shop, "weekly_complaints", json!({"chatbot": "zebra"}), &unknown("\"zebra\""));
+    let all = r#": 1 "Shop \"assistant\"", 2 "Help", 3 "help", 4 "Outlet""#;
+    check(&shop, "rewrite_instructions", json!({}), &unknown("nothing", ""));
+    check(&shop, "rewrite_instructions", json!({"chatbot": "9"}), &unknown("\"9\"", all));
+    check(&shop, "weekly_complaints", json!({"chatbot": "zebra"}), &unknown("\"zebra\"", all));
     check(
         &shop,
         "weekly_complaints",
         json!({"chatbot": "HELP"}),
-        "chatbot: came \"HELP\", a name that 2 chatbots have; wanted the number of one of them, such as 2, 3.",
+        "chatbot: came \"HELP\", which is in the names of 2 chatbots; wanted the number of one of them: 2 \"Help\", 3 \"help\".",
     );
     check(&shop, "conversations_about", json!({"mention": ""}), "mention: came nothing; wanted a text.");
     check(
@@ -143,8 +145,13 @@ fn wrong_arguments_are_named() {
     }
     check(&shop, "rank_chatbots", json!({"days": 7}), "days: came no text; wanted a text.");
     shop.move_in("globex");
-    check(&shop, "rewrite_instructions", json!({"chatbot": "4"}), &unknown("\"4\""));
-    check(&shop, "rewrite_instructions", json!({"chatbot": "Outlet"}), &unknown("\"Outlet\""));
+    check(&shop, "rewrite_instructions", json!({"chatbot": "4"}), &unknown("\"4\"", ": there is none yet"));
+    check(
+        &shop,
+        "rewrite_instructions",
+        json!({"chatbot": "Outlet"}),
+        &unknown("\"Outlet\"", ": there is none yet"),
+    );
 }
 
 #[test]
