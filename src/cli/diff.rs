@@ -38,7 +38,9 @@ pub struct Args {
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
         let headers = &self.headers;
-        let found = changes(&read(&self.old, headers)?, &read(&self.new, headers)?);
+        // What cannot be compared is told apart from what changed, by the exit code.
+        let read = |place: &str| read(place, headers).map_err(|e| Error { kind: Kind::Invalid, ..e });
+        let found = changes(&read(&self.old)?, &read(&self.new)?);
         let count = |class: Class| found.iter().filter(|change| change.class == class).count();
         let [breaking, additive, cosmetic] = [Class::Breaking, Class::Additive, Class::Cosmetic].map(count);
         if self.json {
@@ -108,6 +110,9 @@ fn read_folder(path: &Path) -> Result<Surface> {
     let mut files: Vec<_> = entries.map_err(wrong)?.iter().map(std::fs::DirEntry::path).collect();
     files.retain(|file| file.extension().is_some_and(|end| end == "json"));
     files.sort();
+    if files.is_empty() {
+        return Err(Error::invalid(format!("{} holds no .json file, and so no tools.", path.display())));
+    }
     let mut all = Surface::default();
     for file in files {
         all.tools.get_or_insert_default().extend(read_file(&file)?.tools.unwrap_or_default());
@@ -127,9 +132,12 @@ async fn open(peer: &mut Peer) -> Result<()> {
         (Some(_), _) => Ok(()),
         (None, Some(status @ (401 | 403))) => Err(Error::new(
             Kind::Unauthorized,
-            format!("The server lets nobody in without a credential (HTTP {status}); give --header."),
+            format!("The server lets nobody in with what --header gives it, or without one (HTTP {status})."),
         )),
-        (None, _) => Err(Error::new(Kind::Unavailable, "The server opens no session.")),
+        (None, _) => Err(Error::new(
+            Kind::Unavailable,
+            "The server answers neither server/discover nor initialize as an MCP server does: look at the URL.",
+        )),
     }
 }
 
