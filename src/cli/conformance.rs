@@ -77,7 +77,15 @@ impl Args {
         if self.list {
             return list(context);
         }
+        self.eras_fit()?;
         let expected = self.expected()?;
+        let unknown = expected.unknown();
+        if !unknown.is_empty() {
+            let names = unknown.join(", ");
+            context
+                .out
+                .note(format!("--expected-failures: no check of ours, and so never looked at: {names}."));
+        }
         let (form, file) = (self.output, self.output_file.clone());
         let runtime = runtime()?;
         let verbose = context.verbose;
@@ -88,6 +96,14 @@ impl Args {
         };
         let logins = self.identities.logins(self.url.as_deref().unwrap_or_default(), self.ca_file.as_deref());
         let report = runtime.block_on(login::run(self.plan(), logins, watch)).map_err(could_not_run)?;
+        for name in &report.no_such_tools {
+            context.out.note(format!("--call {name}: the server has no such tool."));
+        }
+        if report.findings.is_empty() {
+            return Err(Error::invalid(
+                "Nothing was tested: none of the checks of --only applies to this server.",
+            ));
+        }
         let judged = Judged { report: &report, expected: &expected };
         match file {
             None => context.out.line(judged.write(form).trim_end())?,
@@ -114,6 +130,20 @@ impl Args {
         let text = std::fs::read_to_string(file)
             .map_err(|e| Error::invalid(format!("{} cannot be read: {e}.", file.display())).because(e))?;
         Expected::parse(&text)
+    }
+
+    fn eras_fit(&self) -> Result<()> {
+        let is_other = |revision: &&Revision| match self.era {
+            Era::Both => false,
+            Era::Modern => !revision.is_modern(),
+            Era::Legacy => revision.is_modern(),
+        };
+        let era = if self.era == Era::Modern { "modern" } else { "legacy" };
+        self.revisions.iter().find(is_other).map_or(Ok(()), |other| {
+            Err(Error::invalid(format!(
+                "--revision {other} is not of --era {era}: leave out one of the two."
+            )))
+        })
     }
 
     fn plan(self) -> Plan {

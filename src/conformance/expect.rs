@@ -73,7 +73,9 @@ pub fn status(exchange: &Exchange, wanted: &[u16]) -> Verdict {
 pub fn what_came(exchange: &Exchange) -> String {
     let status = exchange.status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
     if let Some(error) = exchange.error() {
-        let code = error.get("code").cloned().unwrap_or_default();
+        let Some(code) = error.get("code") else {
+            return format!("the answer is an error without a code{status}");
+        };
         let text = error.get("message").and_then(Value::as_str).unwrap_or_default();
         return format!("the answer is the error {code} {:?}{status}", short(text));
     }

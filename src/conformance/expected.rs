@@ -3,6 +3,8 @@
 //! An entry is a scenario of that suite, `SCENARIO:CHECK`, or one of our checks by its id. A failure that an entry
 //! covers is expected; an entry whose checks ran and none of which failed is stale, and fails the run.
 
+use super::check::Check;
+use super::login;
 use super::run::{Finding, Outcome};
 use crate::error::{Error, Result};
 
@@ -57,6 +59,12 @@ impl Expected {
         self.0.iter().any(|entry| is_about(entry, finding))
     }
 
+    /// The entries that are about no check of ours: scenarios that are tested by the official suite alone, or slips.
+    pub fn unknown(&self) -> Vec<&str> {
+        let is_known = |entry: &str| login::all().any(|check| names(entry, check));
+        self.0.iter().map(String::as_str).filter(|entry| !is_known(entry)).collect()
+    }
+
     /// The entries whose checks ran, and of which none failed.
     pub fn stale(&self, findings: &[Finding]) -> Vec<&str> {
         let ran = |entry: &str| {
@@ -70,7 +78,10 @@ impl Expected {
 }
 
 fn is_about(entry: &str, finding: &Finding) -> bool {
-    let check = finding.check;
+    names(entry, finding.check)
+}
+
+fn names(entry: &str, check: &Check) -> bool {
     match entry.split_once(':') {
         Some((scenario, id)) => check.scenarios.contains(&scenario) && check.id == id,
         None => check.id == entry || check.scenarios.contains(&entry),
@@ -134,6 +145,9 @@ mod tests {
             assert!(expected.stale(std::slice::from_ref(&failed)).is_empty());
             assert!(expected.stale(std::slice::from_ref(&skipped)).is_empty());
         }
+        let unknown =
+            "server:\n- tools-list\n- nosuch.check\n- tools.list\n- auth.token-answer\n- ping:tools.list\n";
+        assert_eq!(Expected::parse(unknown).unwrap().unknown(), ["nosuch.check", "ping:tools.list"]);
         assert!(!Expected::parse("server:\n- ping\n").unwrap().covers(&failed));
     }
 }

@@ -12,6 +12,7 @@ mod evidence;
 pub mod expect;
 pub mod expected;
 pub mod login;
+mod opening;
 pub mod report;
 mod run;
 mod schema;

@@ -1,17 +1,19 @@
 //! A run: each era that the server speaks is a lane, and each check that applies runs in it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::bench::{Bench, Calls, Second};
 use super::check::{Check, Era, Level, Stop};
 use super::evidence::{Evidence, Scribe};
 use super::expect::what_came;
+use super::opening::{open, why};
 use super::{checks, page};
 use crate::clock;
-use crate::error::{Error, Kind, Result};
-use crate::peer::{Dialect, Dialler, Exchange, Options, Target};
+use crate::error::{Error, Result};
+use crate::peer::{Dialler, Exchange, Options, Target};
 use crate::protocol::revision::Revision;
 
 /// A check may take this many times the patience for one answer.
@@ -118,6 +120,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many messages and requests were sent.
     pub sent: usize,
+    /// Tools that were to be called and that the server does not have.
+    pub no_such_tools: Vec<String>,
 }
 
 impl Report {
@@ -138,14 +142,16 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> 
     let other = plan.other.clone().map(Dialler::new).transpose()?;
     let mut scribe = Scribe::new(&plan.options, plan.other.as_ref());
     let target = scribe.hide(&target_text(&plan.options.target));
-    let mut report = Report { target, lanes: Vec::new(), findings: Vec::new(), sent: 0 };
+    let mut report =
+        Report { target, lanes: Vec::new(), findings: Vec::new(), sent: 0, no_such_tools: Vec::new() };
     let calls = Arc::new(plan.calls);
-    let mut first = None;
+    let mut shut = Vec::new();
+    let mut named: Option<BTreeSet<String>> = None;
     for &asked in &plan.revisions {
         match open(&dialler, asked, calls.clone()).await {
-            Err(error) => {
-                let why = scribe.hide(&error.public);
-                first.get_or_insert(error);
+            Err(refusal) => {
+                let why = scribe.hide(&refusal.text());
+                shut.push(refusal);
                 report.lanes.push(LaneReport { asked, tested: Err(why) });
             }
             Ok(bench) if report.lanes.iter().any(|lane| is_tested(lane, bench.revision)) => {
@@ -166,15 +172,33 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> 
                         report.findings.push(finding);
                     }
                 }
+                if let Some(missing) = not_there(&mut bench).await {
+                    named = Some(named.map_or(missing.clone(), |before| &before & &missing));
+                }
                 bench.peer.close(std::time::Duration::from_secs(2)).await;
             }
         }
     }
     report.sent = dialler.sent();
-    match (report.lanes.iter().any(|lane| lane.tested.is_ok()), first) {
-        (false, Some(error)) => Err(error),
-        _ => Ok(report),
+    report.no_such_tools = named.into_iter().flatten().collect();
+    match report.lanes.iter().any(|lane| lane.tested.is_ok()) {
+        false => {
+            let error = why(shut);
+            Err(Error { public: scribe.hide(&error.public), ..error })
+        }
+        true => Ok(report),
     }
+}
+
+/// The tools that are to be called and that the server does not list; `None` where nobody named one, or it lists none.
+async fn not_there(bench: &mut Bench) -> Option<BTreeSet<String>> {
+    let calls = bench.calls.clone();
+    if calls.is_empty() {
+        return None;
+    }
+    let listed = bench.list("tools/list").await.ok()?;
+    let is_listed = |name: &str| listed.items.iter().any(|tool| tool["name"] == name);
+    Some(calls.keys().filter(|name| !is_listed(name)).cloned().collect())
 }
 
 /// The second identity in the lane of `revision`.
@@ -186,7 +210,7 @@ async fn second(
 ) -> Option<Second> {
     match open(dialler?, revision, calls.clone()).await {
         Ok(bench) => Some(Ok(Arc::new(tokio::sync::Mutex::new(bench)))),
-        Err(error) => Some(Err(scribe.hide(&error.public))),
+        Err(error) => Some(Err(scribe.hide(&error.text()))),
     }
 }
 
@@ -201,7 +225,13 @@ fn choose(only: &[String], two: bool) -> Result<Vec<&'static Check>> {
     }
     let wanted = |check: &&Check| only.is_empty() || only.iter().any(|wanted| check.is_of(wanted));
     let apt = |check: &&Check| two || !check.id.starts_with("identity.");
-    Ok(checks::all().filter(wanted).filter(apt).collect())
+    let chosen: Vec<_> = checks::all().filter(wanted).filter(apt).collect();
+    match chosen.is_empty() {
+        true => Err(Error::invalid(
+            "The checks of identity want a second one: give --other-header or --other-login.",
+        )),
+        false => Ok(chosen),
+    }
 }
 
 fn target_text(target: &Target) -> String {
@@ -221,41 +251,6 @@ fn name_of(bench: &Bench) -> String {
         text.chars().filter(|c| !c.is_control()).take(80).collect::<String>()
     };
     format!("{} {}", part("name"), part("version")).trim().to_owned()
-}
-
-/// Opens a lane.
-async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) -> Result<Bench> {
-    let mut peer = dialler.dial()?;
-    let opening = if asked.is_modern() {
-        peer.speak_modern(asked.as_str(), json!({}));
-        peer.ask("server/discover", Value::Null).await?
-    } else {
-        peer.shake_hands(asked.as_str(), json!({})).await?
-    };
-    let refused = |why: String| {
-        let stderr = peer.stderr();
-        let said = stderr.lines().rev().find(|line| !line.trim().is_empty());
-        let said = said
-            .map(|line| format!(" It says on stderr: {}", super::expect::short(line)))
-            .unwrap_or_default();
-        Error::new(Kind::Unavailable, format!("{why}{said}"))
-    };
-    if let Some(status @ (401 | 403)) = opening.status {
-        let why = "The server lets nobody in without a credential";
-        let todo = "give one with --header 'Authorization: Bearer …', or sign in with --login";
-        return Err(Error::new(Kind::Unauthorized, format!("{why} (HTTP {status}): {todo}.")));
-    }
-    if opening.result().is_none() {
-        return Err(refused(format!("The server does not speak {asked}: {}.", what_came(&opening))));
-    }
-    let agreed = match peer.dialect() {
-        Dialect::Legacy { revision, .. } => revision.clone(),
-        _ => asked.to_string(),
-    };
-    match Revision::parse(&agreed).filter(|agreed| agreed.is_modern() == asked.is_modern()) {
-        Some(revision) => Ok(Bench::new(dialler.clone(), peer, revision, opening, calls)),
-        None => Err(refused(format!("The server agrees on {agreed:?}, which is no revision of that era."))),
-    }
 }
 
 async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) -> Finding {

@@ -67,6 +67,14 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Whether a field is one that credentials come in, by its name.
+    pub fn has_credential(&self) -> bool {
+        const MARKS: [&str; 5] = ["auth", "key", "token", "cookie", "secret"];
+        self.headers.iter().any(|(name, _)| MARKS.iter().any(|mark| name.as_str().contains(mark)))
+    }
+}
+
 /// Makes peers of one server, which share connections and the count of requests.
 #[derive(Clone)]
 pub struct Dialler {
@@ -414,12 +422,17 @@ impl Peer {
         }
     }
 
-    /// The end of what the process wrote to stderr; empty on HTTP.
-    pub fn stderr(&self) -> String {
-        match &self.wire {
-            Wire::Http(_) => String::new(),
-            Wire::Stdio(stdio) => stdio.stderr(),
+    /// What the process wrote to stderr last, for people: its last lines, and the one before them that names an error, each
+    /// indented. Waits half a second for something to come. `None` where nothing did, and on HTTP.
+    pub async fn last_words(&self) -> Option<String> {
+        let Wire::Stdio(stdio) = &self.wire else { return None };
+        for _ in 0..25 {
+            if !stdio.stderr().trim().is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        stdio::last_words(&stdio.stderr())
     }
 
     /// Ends the conversation: DELETE for a session, the end of stdin for a process, of which it says whether it ended

@@ -23,6 +23,10 @@ use crate::protocol::rpc::is_request;
 const MAX_UNREAD: usize = 1_000;
 /// How much of stderr is kept, in bytes.
 const MAX_STDERR: usize = 8 * 1024;
+/// Lines of stderr that are shown of a process that died.
+const LAST_LINES: usize = 5;
+/// Characters that are shown of each.
+const LINE_CHARS: usize = 300;
 /// Lines without a message that are kept.
 const MAX_STRAYS: usize = 20;
 
@@ -175,6 +179,18 @@ impl Stdio {
     }
 }
 
+/// The last lines of `stderr`, without control characters. The line that names an error is often followed by where it
+/// came from, and is put in front.
+pub(super) fn last_words(stderr: &str) -> Option<String> {
+    let lines: Vec<_> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    let (before, last) = lines.split_at(lines.len().saturating_sub(LAST_LINES));
+    let is_error = |line: &&&str| line.to_ascii_lowercase().contains("error");
+    let cause = before.iter().rfind(is_error).filter(|_| !last.iter().any(|line| is_error(&line)));
+    let plain = |line: &&str| line.chars().filter(|c| !c.is_control()).take(LINE_CHARS).collect::<String>();
+    let shown: Vec<_> = cause.into_iter().chain(last).map(|line| format!("  {}", plain(line))).collect();
+    (!shown.is_empty()).then(|| shown.join("\n"))
+}
+
 async fn read(mut from: impl AsyncRead + Unpin, sender: mpsc::Sender<Vec<u8>>) {
     let mut lines = Lines::new(MAX_MESSAGE);
     let mut chunk = vec![0; 64 * 1024];
@@ -197,5 +213,23 @@ async fn keep(mut from: impl AsyncRead + Unpin, kept: Arc<Mutex<Vec<u8>>>) {
         kept.extend_from_slice(&chunk[..count]);
         let over = kept.len().saturating_sub(MAX_STDERR);
         kept.drain(..over);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_a_process_tell_why() {
+        let check = |stderr: &str, expected: Option<&str>| {
+            assert_eq!(last_words(stderr).as_deref(), expected, "{stderr:?}");
+        };
+        check("", None);
+        check(" \n\n", None);
+        check("no\x1b[1m way\n", Some("  no[1m way"));
+        check("1\n2\n3\n4\n5\n6\n", Some("  2\n  3\n  4\n  5\n  6"));
+        check("Error: gone\n2\n3\n4\n\n5\n6\n", Some("  Error: gone\n  2\n  3\n  4\n  5\n  6"));
+        check("an error\n2\n3\n4\n5\nerror\n", Some("  2\n  3\n  4\n  5\n  error"));
     }
 }

@@ -20,8 +20,6 @@ const FIELDS: [&str; 5] = ["accept", "content-type", "mcp-method", "mcp-name", "
 const SESSION_ID: &str = "mcp-session-id";
 /// How long a process may take to end.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How often, every 20 ms, to look whether a process that ended left a word on stderr.
-const LAST_WORDS: u32 = 25;
 
 pub(super) struct Run<'a> {
     pub(super) turns: &'a [Turn],
@@ -191,16 +189,8 @@ impl Run<'_> {
 
     /// The process ended before it said anything: here is the end of what it wrote to stderr.
     async fn ended(&self) -> Error {
-        let mut said = self.peer.stderr();
-        for _ in 0..LAST_WORDS {
-            if !said.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            said = self.peer.stderr();
-        }
-        let last = said.trim_end().lines().last().map(|line| format!(" It said: {line}"));
-        Error::invalid(format!("The server ended before it answered.{}", last.unwrap_or_default()))
+        let said = self.peer.last_words().await.map(|words| format!(" It said:\n{words}"));
+        Error::invalid(format!("The server ended before it answered.{}", said.unwrap_or_default()))
     }
 
     fn take_session(&mut self, turn: &Turn, exchange: &Exchange) {

@@ -148,7 +148,7 @@ fn a_server_that_is_not_there_is_no_drift() {
         assert!(err.contains(expected), "{err}");
     };
     check(&["http://127.0.0.1:1/mcp"], "cannot be reached");
-    check(&["--", "sh", "-c", "echo no licence >&2; exit 3"], "It said: no licence");
+    check(&["--", "sh", "-c", "echo no licence >&2; exit 3"], "It said:\n  no licence");
     check(&["--", "/nonexistent/server"], "cannot be started");
     check(&["--ignore", "result", "http://127.0.0.1:1/mcp"], "is no JSON pointer");
     let (code, _, err) = run(&["verify", "store.json", "http://127.0.0.1:1/mcp"]);

@@ -26,6 +26,7 @@ fn report() -> Report {
         ],
         findings: findings.collect(),
         sent: 4,
+        no_such_tools: Vec::new(),
     }
 }
 

@@ -1,0 +1,166 @@
+//! The opening of a lane, and what is said of one that stays shut.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::bench::{Bench, Calls};
+use super::expect::what_came;
+use crate::error::{Error, Kind};
+use crate::peer::{Dialect, Dialler, Exchange, Options};
+use crate::protocol::revision::Revision;
+
+/// Characters that are shown of a body which is no answer.
+const MAX_CHARS: usize = 100;
+
+/// Why a lane did not open.
+pub(super) enum Shut {
+    /// The server does not speak the revision.
+    Refused {
+        /// The revision.
+        asked: Revision,
+        /// What was tried and what came of it.
+        came: String,
+        /// What a process said last on stderr.
+        last_words: Option<String>,
+    },
+    /// It cannot be asked, or lets nobody in.
+    Error(Error),
+}
+
+impl From<Error> for Shut {
+    fn from(error: Error) -> Shut {
+        Shut::Error(error)
+    }
+}
+
+impl Shut {
+    /// It in words.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Shut::Error(error) => error.public.clone(),
+            Shut::Refused { asked, came, last_words } => {
+                let said = last_words.as_ref().map(|words| format!(" It says on stderr:\n{words}"));
+                format!("The server does not speak {asked} ({came}).{}", said.unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// What to tell of lanes of which none opened.
+pub(super) fn why(all: Vec<Shut>) -> Error {
+    let (mut tried, mut words) = (Vec::new(), None);
+    for shut in all {
+        match shut {
+            Shut::Error(error) => return error,
+            Shut::Refused { asked, came, last_words } => {
+                tried.push(format!("{asked} ({came})"));
+                words = last_words.or(words);
+            }
+        }
+    }
+    let said = words.map(|words| format!(" It says on stderr:\n{words}")).unwrap_or_default();
+    Error::new(Kind::Unavailable, format!("The server does not speak {}.{said}", tried.join(", nor ")))
+}
+
+/// Opens a lane.
+pub(super) async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) -> Result<Bench, Shut> {
+    let mut peer = dialler.dial()?;
+    let (method, opening) = if asked.is_modern() {
+        peer.speak_modern(asked.as_str(), json!({}));
+        ("server/discover", peer.ask("server/discover", Value::Null).await)
+    } else {
+        ("initialize", peer.shake_hands(asked.as_str(), json!({})).await)
+    };
+    let came = match &opening {
+        Err(error) if peer.is_stdio() => Some(error.public.trim_end_matches('.').to_owned()),
+        Err(_) => None,
+        Ok(opening) => match opening.status {
+            Some(status @ (401 | 403)) => return Err(Shut::Error(not_let_in(dialler.options(), status))),
+            _ => opening.result().is_none().then(|| came(opening)),
+        },
+    };
+    let refused = async |came: String| {
+        let (came, last_words) = (format!("{method}: {came}"), peer.last_words().await);
+        Shut::Refused { asked, came, last_words }
+    };
+    if let Some(came) = came {
+        return Err(refused(came).await);
+    }
+    let agreed = match peer.dialect() {
+        Dialect::Legacy { revision, .. } => revision.clone(),
+        _ => asked.to_string(),
+    };
+    match Revision::parse(&agreed).filter(|agreed| agreed.is_modern() == asked.is_modern()) {
+        Some(revision) => Ok(Bench::new(dialler.clone(), peer, revision, opening?, calls)),
+        None => Err(refused(format!("it agrees on {agreed:?}, which is no revision of that era")).await),
+    }
+}
+
+fn not_let_in(options: &Options, status: u16) -> Error {
+    let text = match options.has_credential() {
+        true => format!("The server refuses the credential it was given (HTTP {status})."),
+        false => format!(
+            "The server lets nobody in without a credential (HTTP {status}): give one with --header \
+             'Authorization: Bearer …', or sign in with --login."
+        ),
+    };
+    Error::new(Kind::Unauthorized, text)
+}
+
+/// What came in the place of a result; of what is no JSON-RPC, its beginning.
+fn came(opening: &Exchange) -> String {
+    match opening.status {
+        Some(status) if opening.code().is_none() && !opening.body.is_empty() => {
+            let body = String::from_utf8_lossy(&opening.body);
+            let shown: String = body.chars().filter(|c| !c.is_control()).take(MAX_CHARS).collect();
+            format!("HTTP {status} {shown:?}")
+        }
+        _ => what_came(opening),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::testing::{serve, whole};
+    use crate::peer::Target;
+    use hyper::header::HeaderName;
+
+    #[tokio::test]
+    async fn a_server_that_does_not_open_is_told_with_what_came() {
+        let check = async |status: u16, body: &'static str, field: Option<&'static str>, wanted: &str| {
+            let url = serve(move |_| async move { whole(status, "text/html", body) }).await;
+            let mut options = Options::new(Target::Url(url));
+            options.headers.extend(field.map(|name| (HeaderName::from_static(name), "x".parse().unwrap())));
+            let dialler = Dialler::new(options).unwrap();
+            let mut all = Vec::new();
+            for asked in [Revision::MODERN, Revision::LAST_LEGACY] {
+                all.extend(open(&dialler, asked, Arc::default()).await.err());
+            }
+            assert_eq!(why(all).public, wanted);
+        };
+        let nowhere = "The server does not speak 2026-07-28 (server/discover: HTTP 404 \"<p>[1mNot\"), nor 2025-11-25 \
+                       (initialize: HTTP 404 \"<p>[1mNot\").";
+        check(404, "<p>\u{1b}[1mNot\n", None, nowhere).await;
+        let error = "The server does not speak 2026-07-28 (server/discover: HTTP 400 \"{\\\"error\\\":\\\"no\\\"}\"), nor \
+                     2025-11-25 (initialize: HTTP 400 \"{\\\"error\\\":\\\"no\\\"}\").";
+        check(400, r#"{"error":"no"}"#, None, error).await;
+        let refused = "The server refuses the credential it was given (HTTP 401).";
+        check(401, "", Some("authorization"), refused).await;
+        check(401, "", Some("x-api-key"), refused).await;
+        let without = "The server lets nobody in without a credential (HTTP 401): give one with --header 'Authorization: \
+                       Bearer …', or sign in with --login.";
+        check(401, "", None, without).await;
+        check(401, "", Some("x-tenant"), without).await;
+    }
+
+    #[tokio::test]
+    async fn a_process_that_dies_has_its_last_words() {
+        let command = ["sh", "-c", "echo 'Error: no module' >&2; seq 3 >&2; exit 1"].map(Into::into).to_vec();
+        let dialler = Dialler::new(Options::new(Target::Command(command))).unwrap();
+        let shut = open(&dialler, Revision::MODERN, Arc::default()).await.err().unwrap();
+        let text = why(vec![shut]).public;
+        assert!(text.ends_with("It says on stderr:\n  Error: no module\n  1\n  2\n  3"), "{text}");
+    }
+}
