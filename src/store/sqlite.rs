@@ -102,7 +102,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
     // Otherwise a statement is planned anew each time its parameters change, which costs more than running it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -1000; \
+        "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -500; \
          PRAGMA recursive_triggers = ON;", // A row that REPLACE deletes fires triggers only so.
     )?;
     Ok(connection)
