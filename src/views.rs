@@ -4,8 +4,7 @@
 
 use serde_json::{Value, json};
 
-/// The type of such a page; a client that declares it among its `mimeTypes` shows them.
-pub const MIME_TYPE: &str = "text/html;profile=mcp-app";
+pub use crate::protocol::catalog::VIEW_MIME_TYPE as MIME_TYPE;
 
 /// A view, and the tool whose results it shows.
 pub struct View {

@@ -79,8 +79,16 @@ fn show(report: &Report, context: &mut Context) -> Result<()> {
         let difference = Difference { pointer, recorded: recorded.clone(), now: now.clone() };
         context.out.line(format!("  {difference}"))?;
     }
+    if report.unanswered > 0 {
+        context
+            .out
+            .line(format!("{} have no answer in the recording and are not compared.", report.unanswered))?;
+    }
     match report.drifted {
-        0 => context.out.line(format!("{} messages are answered as recorded.", report.messages)),
+        0 => {
+            let compared = report.messages - report.unanswered;
+            context.out.line(format!("{compared} messages are answered as recorded."))
+        }
         _ => Ok(()),
     }
 }

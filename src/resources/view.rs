@@ -1,11 +1,9 @@
 //! `ui://chaterimo/…`: the app views, for clients that show such pages.
 
 use super::Kind;
+use crate::protocol::catalog::UI;
 use crate::tools::{Cx, Refusal};
 use crate::views::{self, MIME_TYPE, View};
-
-/// The extension of MCP Apps.
-const UI: &str = "io.modelcontextprotocol/ui";
 
 /// The page of this view, as `read` gives it. Free, for the host asks for it, not the model.
 pub(super) const fn kind(view: &'static View, read: fn(&Cx<'_>, i64) -> Result<String, Refusal>) -> Kind {

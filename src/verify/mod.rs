@@ -21,6 +21,8 @@ use crate::protocol::transcript::compare::Pointer;
 pub struct Report {
     /// Messages that were sent.
     pub messages: usize,
+    /// How many of them have no answer in the recording, which ended before; their answers are not compared.
+    pub unanswered: usize,
     /// How many of them were not answered as recorded.
     pub drifted: usize,
     /// Where.

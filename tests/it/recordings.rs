@@ -141,6 +141,22 @@ fn place_of_last_call(recorded: &Transcript) -> usize {
 }
 
 #[test]
+fn an_answer_that_was_not_recorded_is_no_drift() {
+    let check = |name: &str| {
+        let whole = read(name);
+        let mut cut = whole.clone();
+        let last = cut.lines.pop().unwrap();
+        assert_eq!(last.from, From::Server, "{name}");
+        let (report, _) = over_http(&cut, &whole, false, &[]);
+        assert_eq!((report.unanswered, report.differences.as_slice()), (1, &[][..]), "{name}");
+        let (report, _) = over_http(&whole, &whole, false, &[]);
+        assert_eq!(report.unanswered, 0, "{name}");
+    };
+    check("http-full-rank-chatbots.jsonl");
+    check("stdio-full-rank-chatbots.jsonl");
+}
+
+#[test]
 fn a_server_that_is_not_there_is_no_drift() {
     let check = |arguments: &[&str], expected: &str| {
         let (code, _, err) = run(&[&["verify", "http-full-connect.jsonl"], arguments].concat());
