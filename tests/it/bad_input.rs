@@ -179,7 +179,8 @@ fn a_credential_or_session_of_others_opens_nothing() {
         let request = post("/mcp", &modern(fields, "tools/list"), &body("tools/list", MODERN_META));
         server.ask(request.as_bytes())
     };
-    let mistyped = format!("{}x", &ours[..ours.len() - 1]);
+    let (rest, last) = ours.split_at(ours.len() - 1);
+    let mistyped = format!("{rest}{}", if last == "x" { "y" } else { "x" });
     let wrong = [mistyped.as_str(), &revoked, "cha_", "nonsense", &"c".repeat(8_000)].map(|key| {
         let reply = ask(&bearer(key));
         assert_eq!((reply.status, reply.field("content-type")), (401, Some("application/json")), "{reply:?}");
