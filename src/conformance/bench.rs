@@ -142,7 +142,10 @@ impl Bench {
 
     /// Notes an exchange as evidence of the check at hand, and holds its messages against the schema.
     pub fn note(&mut self, exchange: Exchange) -> Exchange {
-        self.wire.look(&exchange);
+        // What is refused for now may be said by a proxy, and is no answer to the message.
+        if exchange.limit().is_none() {
+            self.wire.look(&exchange);
+        }
         self.show(&exchange);
         exchange
     }
@@ -295,6 +298,7 @@ impl Bench {
                     let meta = json!({"progressToken": format!("progress-{number}")});
                     let exchange = self.call(&tool, arguments, meta).await?;
                     match exchange.end {
+                        _ if exchange.limit().is_some() => {}
                         End::TimedOut => self.give_up(&exchange).await?,
                         _ => done.push((tool, exchange)),
                     }
@@ -304,10 +308,26 @@ impl Bench {
         };
         self.called = Some(done.clone());
         self.noted.clear();
-        match done.is_empty() {
-            false => Ok(done),
-            true => skip("no tool that can be called answered in time; --timeout sets how long that is"),
+        match (done.is_empty(), self.limit()) {
+            (false, _) => Ok(done),
+            (true, Some(limit)) => skip(limit),
+            (true, None) => {
+                skip("no tool that can be called answered in time; --timeout sets how long that is")
+            }
         }
+    }
+
+    /// How many requests were refused because the server is asked too often, by either identity.
+    pub(super) fn refusals(&self) -> usize {
+        let other = self.other.as_ref().and_then(|other| other.as_ref().ok()?.try_lock().ok());
+        self.dialler.refused().count + other.map_or(0, |other| other.dialler.refused().count)
+    }
+
+    /// That the server limits how often it may be called, if it did.
+    pub(super) fn limit(&self) -> Option<String> {
+        let other = self.other.as_ref().and_then(|other| other.as_ref().ok()?.try_lock().ok());
+        let all = [self.dialler.refused(), other.map(|other| other.dialler.refused()).unwrap_or_default()];
+        all.into_iter().find(|refused| refused.count > 0).map(|refused| limited(&refused.words))
     }
 
     /// Tells the server that nobody waits any more; over HTTP in the modern era it knows.
@@ -357,6 +377,11 @@ impl Bench {
     pub fn moment(&self) -> Duration {
         Duration::from_millis(300)
     }
+}
+
+/// What is said where the server refused to be called so often; `words` are its own, such as `HTTP 429`.
+pub(super) fn limited(words: &str) -> String {
+    format!("the server limits how often it may be called ({words})")
 }
 
 /// Adds the `Mcp-Param-*` headers of `arguments` (MCP 2026-07-28, "Custom Headers from Tool Parameters").

@@ -18,6 +18,7 @@ mod run;
 mod schema;
 mod wire;
 
+use self::bench::limited;
 pub use self::bench::{Bench, Calls, Listed, Second};
 pub use self::check::{Check, Era, Level, Lifespan, Over, Run, Source, Stop, Verdict, differs, page, same};
 pub use self::evidence::Evidence;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Calls};
+use super::bench::{Bench, Calls, limited};
 use super::expect::what_came;
 use crate::error::{Error, Kind};
 use crate::peer::{Dialect, Dialler, Exchange, Options};
@@ -76,6 +76,7 @@ pub(super) async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) 
         Err(error) if peer.is_stdio() => Some(error.public.trim_end_matches('.').to_owned()),
         Err(_) => None,
         Ok(opening) => match opening.status {
+            _ if let Some(words) = opening.limit() => return Err(Shut::Error(asked_too_often(&words))),
             Some(status @ (401 | 403)) => return Err(Shut::Error(not_let_in(dialler.options(), status))),
             _ => opening.result().is_none().then(|| came(opening)),
         },
@@ -95,6 +96,14 @@ pub(super) async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) 
         Some(revision) => Ok(Bench::new(dialler.clone(), peer, revision, opening?, calls)),
         None => Err(refused(format!("it agrees on {agreed:?}, which is no revision of that era")).await),
     }
+}
+
+fn asked_too_often(words: &str) -> Error {
+    let text = format!(
+        "The server does not answer for now: {}. Try again later, or with a credential that may call more often.",
+        limited(words)
+    );
+    Error::new(Kind::TooMany, text)
 }
 
 fn not_let_in(options: &Options, status: u16) -> Error {
@@ -151,6 +160,9 @@ mod tests {
         check(401, "", Some("x-api-key"), refused).await;
         let without = "The server lets nobody in without a credential (HTTP 401): give one with --header 'Authorization: \
                        Bearer …', or sign in with --login.";
+        let later = "The server does not answer for now: the server limits how often it may be called (HTTP 429). Try again \
+                     later, or with a credential that may call more often.";
+        check(429, "<p>Slow down", None, later).await;
         check(401, "", None, without).await;
         check(401, "", Some("x-tenant"), without).await;
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,9 +14,11 @@ use super::opening::{open, why};
 use super::{checks, page};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::peer::{Dialler, Exchange, Options, Target};
+use crate::peer::{Dialler, Exchange, Options, Refused, Target};
 use crate::protocol::revision::Revision;
 
+/// The longest pause that a server may ask for before a request is sent again (`Retry-After`).
+const MAX_PAUSE: Duration = Duration::from_secs(3);
 /// A check may take this many times the patience for one answer.
 const SHARES: u32 = 8;
 /// The exchanges that are shown of a check: the last ones, where what is wrong shows.
@@ -120,11 +123,19 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many messages and requests were sent.
     pub sent: usize,
+    /// What the server refused because it was asked too often.
+    pub refused: Refused,
     /// Tools that were to be called and that the server does not have.
     pub no_such_tools: Vec<String>,
 }
 
 impl Report {
+    /// One of `target` in which nothing is found yet.
+    pub(super) fn new(target: String) -> Report {
+        let (lanes, findings, no_such_tools) = (Vec::new(), Vec::new(), Vec::new());
+        Report { target, lanes, findings, sent: 0, refused: Refused::default(), no_such_tools }
+    }
+
     /// How many findings are of this kind, by [`Outcome::word`].
     pub fn count(&self, word: &str) -> usize {
         self.findings.iter().filter(|finding| finding.outcome.word() == word).count()
@@ -138,12 +149,12 @@ impl Report {
 /// `only` names no check.
 pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> {
     let chosen = choose(&plan.only, plan.other.is_some())?;
-    let dialler = Dialler::new(plan.options.clone())?;
-    let other = plan.other.clone().map(Dialler::new).transpose()?;
+    let dial = |options: &Options| Dialler::new(Options { pause: MAX_PAUSE, ..options.clone() });
+    let dialler = dial(&plan.options)?;
+    let other = plan.other.as_ref().map(dial).transpose()?;
     let mut scribe = Scribe::new(&plan.options, plan.other.as_ref());
     let target = scribe.hide(&target_text(&plan.options.target));
-    let mut report =
-        Report { target, lanes: Vec::new(), findings: Vec::new(), sent: 0, no_such_tools: Vec::new() };
+    let mut report = Report::new(target);
     let calls = Arc::new(plan.calls);
     let mut shut = Vec::new();
     let mut named: Option<BTreeSet<String>> = None;
@@ -175,11 +186,12 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> 
                 if let Some(missing) = not_there(&mut bench).await {
                     named = Some(named.map_or(missing.clone(), |before| &before & &missing));
                 }
-                bench.peer.close(std::time::Duration::from_secs(2)).await;
+                bench.peer.close(Duration::from_secs(2)).await;
             }
         }
     }
     report.sent = dialler.sent();
+    report.refused = refusals(&dialler, other.as_ref());
     report.no_such_tools = named.into_iter().flatten().collect();
     match report.lanes.iter().any(|lane| lane.tested.is_ok()) {
         false => {
@@ -188,6 +200,16 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> 
         }
         true => Ok(report),
     }
+}
+
+/// What either identity was refused.
+fn refusals(first: &Dialler, other: Option<&Dialler>) -> Refused {
+    let (mut all, theirs) = (first.refused(), other.map(Dialler::refused).unwrap_or_default());
+    all.count += theirs.count;
+    if all.words.is_empty() {
+        all.words = theirs.words;
+    }
+    all
 }
 
 /// The tools that are to be called and that the server does not list; `None` where nobody named one, or it lists none.
@@ -255,7 +277,7 @@ fn name_of(bench: &Bench) -> String {
 
 async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) -> Finding {
     bench.noted.clear();
-    let (revision, start) = (bench.revision, clock::instant());
+    let (revision, start, refusals) = (bench.revision, clock::instant(), bench.refusals());
     let limit = bench.dialler.options().patience * SHARES;
     let verdict = tokio::time::timeout(limit, (check.run)(bench))
         .await
@@ -264,9 +286,12 @@ async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) 
         Level::Must => Outcome::Failed(text),
         Level::Should => Outcome::Warned(text),
     };
+    // Neither a failure nor a success says anything where the server did not look at what was asked.
+    let limit = bench.limit().filter(|_| bench.refusals() > refusals);
     let outcome = match verdict {
-        Ok(()) => Outcome::Passed,
         Err(Stop::Skips(why)) => Outcome::NotExercised(why),
+        _ if let Some(limit) = limit => Outcome::NotExercised(limit),
+        Ok(()) => Outcome::Passed,
         Err(Stop::Fails(text)) => broken(scribe.hide(&text)),
         Err(Stop::Breaks(error)) => broken(scribe.hide(&error.public)),
     };

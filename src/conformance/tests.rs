@@ -14,19 +14,23 @@ use crate::client::testing::{TestBody, serve, whole};
 use crate::peer::{Options, Target};
 use crate::protocol::revision::Revision;
 
+mod limits;
+
 /// What was found broken, and what was come to at all.
 async fn broken(target: Target, revision: Revision, only: &[&str]) -> BTreeSet<&'static str> {
-    let patience = Duration::from_secs(2);
-    let options = Options { patience, ..Options::new(target) };
-    let only = only.iter().map(|id| (*id).to_owned()).collect();
-    let plan = Plan { options, other: None, revisions: vec![revision], only, calls: Calls::new() };
-    let report = run(plan, |_| {}).await.unwrap();
+    let report = run(plan(target, revision, only), |_| {}).await.unwrap();
     report
         .findings
         .iter()
         .filter(|finding| !finding.outcome.is_well())
         .map(|finding| finding.check.id)
         .collect()
+}
+
+fn plan(target: Target, revision: Revision, only: &[&str]) -> Plan {
+    let options = Options { patience: Duration::from_secs(2), ..Options::new(target) };
+    let only = only.iter().map(|id| (*id).to_owned()).collect();
+    Plan { options, other: None, revisions: vec![revision], only, calls: Calls::new() }
 }
 
 fn check(found: &BTreeSet<&'static str>, expected: &[&str]) {

@@ -1,5 +1,7 @@
 //! What was sent and what came back.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::HeaderMap;
 use serde_json::Value;
@@ -162,6 +164,20 @@ impl Exchange {
     pub fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// How the server says that it is asked too often, in words: by 429, or by 503 with `Retry-After`.
+    pub fn limit(&self) -> Option<String> {
+        let after = self.header("retry-after");
+        let status = self.status.filter(|status| *status == 429 || (*status == 503 && after.is_some()))?;
+        let after =
+            after.map(|after| format!(", Retry-After: {}", after.chars().take(40).collect::<String>()));
+        Some(format!("HTTP {status}{}", after.unwrap_or_default()))
+    }
+
+    /// The seconds of `Retry-After`; of one that is a date, nothing.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
     }
 
     /// Takes a message that came; true when it is what was waited for.

@@ -13,8 +13,8 @@ mod tests;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::Uri;
@@ -30,6 +30,8 @@ use crate::error::{Error, Kind, Result};
 
 /// The largest message from a server, in bytes; also the most that is kept of one answer.
 pub const MAX_MESSAGE: usize = 32 * 1024 * 1024;
+/// The longest that all pauses together may take, which a server asked for.
+const ALL_PAUSES: Duration = Duration::from_secs(30);
 /// How long a stream may go on after the answer it was opened for.
 const AFTER_ANSWER: Duration = Duration::from_millis(200);
 
@@ -55,15 +57,19 @@ pub struct Options {
     pub patience: Duration,
     /// The longest to wait for the first answer of a process, which may take long to start, if that is longer.
     pub first: Duration,
+    /// The longest pause that a server may ask for (`Retry-After`) to have what it refused with 429 or 503 sent once more;
+    /// zero sends nothing twice.
+    pub pause: Duration,
     /// The most messages and requests that are ever sent, by all peers made of these options.
     pub max_requests: usize,
 }
 
 impl Options {
-    /// The options for `target`: no fields, 10 s for an answer and 30 s for the first, 10,000 requests.
+    /// The options for `target`: no fields, 10 s for an answer and 30 s for the first, no pauses, 10,000 requests.
     pub fn new(target: Target) -> Options {
         let (patience, first) = (Duration::from_secs(10), Duration::from_secs(30));
-        Options { target, headers: Vec::new(), ca_file: None, patience, first, max_requests: 10_000 }
+        let (headers, ca_file, pause) = (Vec::new(), None, Duration::ZERO);
+        Options { target, headers, ca_file, patience, first, pause, max_requests: 10_000 }
     }
 }
 
@@ -81,6 +87,18 @@ pub struct Dialler {
     options: Arc<Options>,
     place: Place,
     sent: Arc<AtomicUsize>,
+    refused: Arc<Mutex<Refused>>,
+}
+
+/// What the server refused because it was asked too often.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Refused {
+    /// How many requests.
+    pub count: usize,
+    /// What it said to the first, in words.
+    pub words: String,
+    /// How long it was waited, in all.
+    paused: Duration,
 }
 
 #[derive(Clone)]
@@ -107,7 +125,7 @@ impl Dialler {
                 Place::Http(Client::new(client)?, parse_url(url)?)
             }
         };
-        Ok(Dialler { options: Arc::new(options), place, sent: Arc::default() })
+        Ok(Dialler { options: Arc::new(options), place, sent: Arc::default(), refused: Arc::default() })
     }
 
     /// A peer that has said nothing yet; of a command, a process of its own.
@@ -147,6 +165,28 @@ impl Dialler {
     /// How many messages and requests were sent so far.
     pub fn sent(&self) -> usize {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// What was refused so far because it was asked too often.
+    pub fn refused(&self) -> Refused {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long to wait before `exchange`, which the server refused for now, is tried once more.
+    fn pause(&self, exchange: &Exchange) -> Option<Duration> {
+        let pause = exchange.retry_after().filter(|pause| *pause <= self.options.pause)?;
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.paused += pause;
+        (refused.paused <= ALL_PAUSES && !self.options.pause.is_zero()).then_some(pause)
+    }
+
+    fn note_refusal(&self, exchange: &Exchange) {
+        let Some(words) = exchange.limit() else { return };
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.count += 1;
+        if refused.words.is_empty() {
+            refused.words = words;
+        }
     }
 
     fn count(&self) -> Result<()> {
@@ -369,10 +409,20 @@ impl Peer {
     pub async fn raw(&mut self, raw: Raw) -> Result<Exchange> {
         self.dialler.count()?;
         let session = self.session_headers();
-        match &mut self.wire {
-            Wire::Http(http) => http.exchange(raw, &session).await,
-            Wire::Stdio(stdio) => stdio.exchange(raw).await,
+        let http = match &mut self.wire {
+            Wire::Http(http) => http,
+            Wire::Stdio(stdio) => return stdio.exchange(raw).await,
+        };
+        let mut exchange = http.exchange(raw, &session).await?;
+        if exchange.limit().is_some()
+            && let Some(pause) = self.dialler.pause(&exchange)
+        {
+            tokio::time::sleep(pause).await;
+            self.dialler.count()?;
+            exchange = http.exchange(exchange.sent, &session).await?;
         }
+        self.dialler.note_refusal(&exchange);
+        Ok(exchange)
     }
 
     /// Opens a stream that the server writes to by itself: by `message` if there is one (`subscriptions/listen`), or
@@ -388,7 +438,11 @@ impl Peer {
         };
         let raw = message.map_or_else(get, |message| self.post(message));
         let stream = match (&mut self.wire, message) {
-            (Wire::Http(http), _) => http.open(raw).await?,
+            (Wire::Http(http), _) => {
+                let stream = http.open(raw).await?;
+                self.dialler.note_refusal(&stream.exchange);
+                stream
+            }
             (Wire::Stdio(stdio), Some(_)) => stdio.tell(raw).await?.into(),
             (Wire::Stdio(_), None) => Exchange::default().into(),
         };

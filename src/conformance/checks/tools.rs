@@ -229,12 +229,20 @@ async fn call(bench: &mut Bench) -> Verdict {
     ensure(refused.len() < done.len(), || refused.join("; "))
 }
 
-/// The results of the calls that went well.
+/// The results of the calls that went well. Where none did, why is the tools' affair, such as a quota: it is shown.
 async fn results(bench: &mut Bench) -> Result<Vec<(Value, Value, Exchange)>, Stop> {
     let done = bench.called().await?;
     let is_error = |result: &Value| result.get("isError") == Some(&json!(true));
     let results = done.iter().filter_map(|(tool, e)| Some((tool.clone(), e.result()?.clone(), e.clone())));
-    Ok(results.filter(|(_, result, _)| !is_error(result)).collect())
+    let (failed, went_well): (Vec<_>, Vec<_>) = results.partition(|(_, result, _)| is_error(result));
+    match failed.first() {
+        Some((tool, result, _)) if went_well.is_empty() => {
+            let said = result.pointer("/content/0/text").and_then(Value::as_str).unwrap_or_default();
+            let (name, said) = (text(tool, "name"), expect::short(said));
+            skip(format!("every call was answered with an error of the tool (isError); {name} says {said:?}"))
+        }
+        _ => Ok(went_well),
+    }
 }
 
 async fn structured(bench: &mut Bench) -> Verdict {

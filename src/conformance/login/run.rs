@@ -96,7 +96,7 @@ fn empty(plan: &Plan) -> Report {
         crate::peer::Target::Url(url) => super::web::without_query(url),
         crate::peer::Target::Command(_) => String::new(),
     };
-    Report { target, lanes: Vec::new(), findings: Vec::new(), sent: 0, no_such_tools: Vec::new() }
+    Report::new(target)
 }
 
 /// The report where the first identity cannot be signed in, if what was found on the way is why.

@@ -233,10 +233,11 @@ async fn resource_document(web: &Web, url: &str, named: Option<&str>, notes: &mu
         Some(named) => vec![named.to_owned()],
         None => discovery::resource_documents(url),
     };
-    let mut tried = Vec::new();
+    let (mut tried, mut limit) = (Vec::new(), None);
     for place in &places {
         let answer = web.get(place, "application/json").await;
         let shown = answer.as_ref().map_or_else(|error| error.public.clone(), Answer::shown);
+        limit = limit.or(answer.as_ref().err().filter(|e| e.kind == Kind::TooMany).map(|e| e.public.clone()));
         tried.push(format!("{}: {shown}", without_query(place)));
         let body = answer.ok().filter(|answer| answer.status == 200).and_then(|answer| answer.json());
         if let Some(document) = body.and_then(|body| Document::read(body, &[])) {
@@ -245,15 +246,16 @@ async fn resource_document(web: &Web, url: &str, named: Option<&str>, notes: &mu
             return Some(document);
         }
     }
-    notes.fail("resource-document", tried.join("; "));
+    not_found("resource-document", limit, tried, notes);
     None
 }
 
 async fn server_document(web: &Web, issuer: &str, notes: &mut Notes) -> Option<Document> {
-    let mut tried = Vec::new();
+    let (mut tried, mut limit) = (Vec::new(), None);
     for place in discovery::server_documents(issuer) {
         let answer = web.get(&place, "application/json").await;
         let shown = answer.as_ref().map_or_else(|error| error.public.clone(), Answer::shown);
+        limit = limit.or(answer.as_ref().err().filter(|e| e.kind == Kind::TooMany).map(|e| e.public.clone()));
         tried.push(format!("{}: {shown}", without_query(&place)));
         let body = answer.ok().filter(|answer| answer.status == 200).and_then(|answer| answer.json());
         if let Some(document) = body.and_then(|body| Document::read(body, &ENDPOINTS)) {
@@ -261,8 +263,16 @@ async fn server_document(web: &Web, issuer: &str, notes: &mut Notes) -> Option<D
             return Some(document);
         }
     }
-    notes.fail("server-document", tried.join("; "));
+    not_found("server-document", limit, tried, notes);
     None
+}
+
+/// No place had a document: which says nothing where one was not shown for being asked for too often.
+fn not_found(id: &'static str, limit: Option<String>, tried: Vec<String>, notes: &mut Notes) {
+    match limit {
+        Some(limit) => notes.skip(id, limit),
+        None => notes.fail(id, tried.join("; ")),
+    }
 }
 
 impl Session {

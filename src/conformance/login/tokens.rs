@@ -45,8 +45,8 @@ pub async fn ask(web: &Web, url: &str, client: &Client, pairs: &[(&str, &str)]) 
         if answer.status != 429 {
             return Ok(answer);
         }
-        let wanted = answer.field("retry-after").and_then(|seconds| seconds.parse().ok());
-        tokio::time::sleep(Duration::from_secs(wanted.unwrap_or(2)).min(LONGEST_PAUSE)).await;
+        let wanted = answer.retry_after().unwrap_or(Duration::from_secs(2));
+        tokio::time::sleep(wanted.min(LONGEST_PAUSE)).await;
     }
     Err(Error::new(Kind::TooMany, "the authorization server refuses so many requests (429)"))
 }

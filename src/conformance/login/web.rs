@@ -13,13 +13,15 @@ use hyper::{Request, Response};
 use serde_json::Value;
 
 use crate::client::{self, Client};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::protocol::framing::sse::Parser;
 
 /// Bytes of an answer that are read; no document or token is longer.
 const MAX_BYTES: usize = 256 * 1024;
 /// The longest that one answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest pause that a server may ask for before a request is sent again (`Retry-After`).
+const MAX_PAUSE: Duration = Duration::from_secs(3);
 const AGENT: &str = concat!("chaterimo-conformance/", env!("CARGO_PKG_VERSION"));
 
 /// What asks. The operator named the server, so every address is called, this machine's included.
@@ -61,10 +63,10 @@ impl Web {
         self.send(Request::get(url).header(ACCEPT, accept).body(Bytes::new())).await
     }
 
-    /// Posts a form, with what the client proves itself by.
+    /// Posts a form, with what the client proves itself by. What is refused for being one too many is given as it came.
     ///
     /// # Errors
-    /// As for [`Web::send`].
+    /// As for [`Web::send`], but for `TooMany`.
     pub async fn post_form(
         &self,
         url: &str,
@@ -78,7 +80,7 @@ impl Web {
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        self.send(request.body(body.into())).await
+        self.once(made(request.body(body.into()))?).await
     }
 
     /// Posts JSON with more fields in the head.
@@ -95,18 +97,41 @@ impl Web {
         self.send(request.body(body.to_string().into())).await
     }
 
-    /// Sends `request` and reads the answer: all of it, up to 256 KiB; of a stream what comes first.
+    /// Sends `request` and reads the answer: all of it, up to 256 KiB; of a stream what comes first. What is refused for
+    /// being one too many (429) is sent once more where the server wants it after a short pause.
     ///
     /// # Errors
-    /// `Invalid` when the request cannot be made; those of [`Client::send`].
+    /// `Invalid` when the request cannot be made; `TooMany` when it is refused so for good, which says nothing about
+    /// what was asked; those of [`Client::send`].
     pub async fn send(&self, request: hyper::http::Result<Request<Bytes>>) -> Result<Answer> {
-        let mut request =
-            request.map_err(|e| Error::invalid("A URL or a field cannot be sent.").because(e))?;
+        let request = made(request)?;
+        let mut answer = self.once(request.clone()).await?;
+        if let (429, Some(pause)) = (answer.status, answer.retry_after().filter(|pause| *pause <= MAX_PAUSE))
+        {
+            tokio::time::sleep(pause).await;
+            answer = self.once(request).await?;
+        }
+        match answer.status {
+            429 => Err(Error::new(Kind::TooMany, limited(&answer))),
+            _ => Ok(answer),
+        }
+    }
+
+    async fn once(&self, mut request: Request<Bytes>) -> Result<Answer> {
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
         self.sent.fetch_add(1, Ordering::Relaxed);
         let answer = self.client.send(request).await?;
         Ok(read(answer).await)
     }
+}
+
+fn made(request: hyper::http::Result<Request<Bytes>>) -> Result<Request<Bytes>> {
+    request.map_err(|e| Error::invalid("A URL or a field cannot be sent.").because(e))
+}
+
+fn limited(answer: &Answer) -> String {
+    let after = answer.field("retry-after").map(|after| format!(", Retry-After: {}", printable(after)));
+    crate::conformance::limited(&format!("HTTP {}{}", answer.status, after.unwrap_or_default()))
 }
 
 /// What breaks off or goes on for too long is read as far as it came.
@@ -134,6 +159,11 @@ impl Answer {
     /// The first field of this name, if it is ASCII.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The seconds of `Retry-After`; of one that is a date, nothing.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.field("retry-after")?.trim().parse().ok().map(Duration::from_secs)
     }
 
     /// Every field of this name.

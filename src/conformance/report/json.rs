@@ -17,6 +17,7 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
         "tool": {"name": "chaterimo conformance", "version": env!("CARGO_PKG_VERSION")},
         "lanes": lanes.collect::<Vec<_>>(),
         "sent": report.sent,
+        "refused": {"requests": report.refused.count, "as": report.refused.words},
         "noSuchTools": report.no_such_tools,
         "counts": {
             "passed": counts("passed"),

@@ -19,14 +19,13 @@ fn report() -> Report {
         finding
     });
     Report {
-        target: "http://a.example/mcp".into(),
         lanes: vec![
             LaneReport { asked: Revision::V2026_07_28, tested: Err("it is of the other era".into()) },
             LaneReport { asked: Revision::V2025_11_25, tested: Ok((Revision::V2025_11_25, "Shop 1".into())) },
         ],
         findings: findings.collect(),
         sent: 4,
-        no_such_tools: Vec::new(),
+        ..Report::new("http://a.example/mcp".into())
     }
 }
 

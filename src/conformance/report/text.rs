@@ -16,6 +16,14 @@ const MAX_CHARS: usize = 300;
 pub(super) fn write(judged: &Judged<'_>) -> String {
     let report = judged.report;
     let mut out = format!("{}\n\n", report.target);
+    if report.refused.count > 0 {
+        let (words, count) = (&report.refused.words, report.refused.count);
+        let _ = writeln!(
+            out,
+            "The server limits how often it may be called ({words}): {count} requests were refused. What they were for is \
+             not exercised; a credential that may call more often tests it.\n"
+        );
+    }
     for lane in &report.lanes {
         let _ = match &lane.tested {
             Ok((revision, name)) => {
