@@ -14,7 +14,7 @@ use super::fields::{self, Field};
 use super::{Context, runtime};
 use crate::conformance::expected::Expected;
 use crate::conformance::report::{Form, Judged};
-use crate::conformance::{Calls, Finding, Plan, login, page};
+use crate::conformance::{Calls, Finding, News, Plan, login, page};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Options, Target};
 use crate::protocol::revision::Revision;
@@ -49,9 +49,9 @@ pub struct Args {
     /// List the checks, and test nothing
     #[arg(long)]
     list: bool,
-    /// The longest to wait for an answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=600))]
-    timeout: u64,
+    /// The longest to wait for an answer, in seconds [default: 10, and 30 for the first one of a process]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: Option<u64>,
     /// Trust the certificate authorities in this PEM file as well
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -89,10 +89,10 @@ impl Args {
         let (form, file) = (self.output, self.output_file.clone());
         let runtime = runtime()?;
         let verbose = context.verbose;
-        let watch = |finding: &Finding| {
-            if verbose {
-                tell(context, finding);
-            }
+        let watch = |news: News<'_>| match news {
+            News::Found(finding) if verbose => tell(context, finding),
+            News::Found(_) => {}
+            News::Waits(what) => context.out.note(what),
         };
         let logins = self.identities.logins(self.url.as_deref().unwrap_or_default(), self.ca_file.as_deref());
         let report = runtime.block_on(login::run(self.plan(), logins, watch)).map_err(could_not_run)?;
@@ -157,11 +157,14 @@ impl Args {
             Some(url) => Target::Url(url),
             None => Target::Command(self.command),
         };
+        let usual = Options::new(target);
+        let timeout = self.timeout.map(Duration::from_secs);
         let options = Options {
             headers: self.headers,
             ca_file: self.ca_file,
-            patience: Duration::from_secs(self.timeout),
-            ..Options::new(target)
+            patience: timeout.unwrap_or(usual.patience),
+            first: timeout.unwrap_or(usual.first),
+            ..usual
         };
         let other = self.identities.other(&options);
         Plan { options, other, revisions, only: self.only, calls: self.calls.into_iter().collect::<Calls>() }

@@ -1,13 +1,15 @@
 //! The opening of a lane, and what is said of one that stays shut.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Calls, limited};
 use super::expect::what_came;
+use crate::clock;
 use crate::error::{Error, Kind};
-use crate::peer::{Dialect, Dialler, Exchange, Options};
+use crate::peer::{Dialect, Dialler, End, Exchange, Options, Target};
 use crate::protocol::revision::Revision;
 
 /// Characters that are shown of a body which is no answer.
@@ -21,6 +23,15 @@ pub(super) enum Shut {
         asked: Revision,
         /// What was tried and what came of it.
         came: String,
+        /// What a process said last on stderr.
+        last_words: Option<String>,
+    },
+    /// Nothing came.
+    Silent {
+        /// What was asked.
+        method: &'static str,
+        /// How long it was waited for.
+        waited: Duration,
         /// What a process said last on stderr.
         last_words: Option<String>,
     },
@@ -40,38 +51,68 @@ impl Shut {
         match self {
             Shut::Error(error) => error.public.clone(),
             Shut::Refused { asked, came, last_words } => {
-                let said = last_words.as_ref().map(|words| format!(" It says on stderr:\n{words}"));
-                format!("The server does not speak {asked} ({came}).{}", said.unwrap_or_default())
+                format!("The server does not speak {asked} ({came}).{}", said(last_words.as_ref()))
+            }
+            Shut::Silent { method, waited, last_words } => {
+                let waited = waited.as_secs();
+                format!(
+                    "The server did not answer {method} within {waited} s; --timeout waits longer.{}",
+                    said(last_words.as_ref())
+                )
             }
         }
     }
+
+    /// Whether nothing came.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Shut::Silent { .. })
+    }
+}
+
+fn said(last_words: Option<&String>) -> String {
+    last_words.map(|words| format!(" It says on stderr:\n{words}")).unwrap_or_default()
 }
 
 /// What to tell of lanes of which none opened.
 pub(super) fn why(all: Vec<Shut>) -> Error {
-    let (mut tried, mut words) = (Vec::new(), None);
+    let (mut tried, mut silent, mut words) = (Vec::new(), Vec::new(), None);
     for shut in all {
         match shut {
             Shut::Error(error) => return error,
+            Shut::Silent { method, waited, last_words } => {
+                silent.push(format!("{method} within {} s", waited.as_secs()));
+                words = last_words.or(words);
+            }
             Shut::Refused { asked, came, last_words } => {
                 tried.push(format!("{asked} ({came})"));
                 words = last_words.or(words);
             }
         }
     }
-    let said = words.map(|words| format!(" It says on stderr:\n{words}")).unwrap_or_default();
-    Error::new(Kind::Unavailable, format!("The server does not speak {}.{said}", tried.join(", nor ")))
+    let silence = format!("did not answer {}; --timeout waits longer", silent.join(", nor "));
+    let tried = format!("does not speak {}", tried.join(", nor "));
+    let text = match (silent.is_empty(), tried.ends_with(' ')) {
+        (true, _) => tried,
+        (false, true) => silence,
+        (false, false) => format!("{tried}, and {silence}"),
+    };
+    Error::new(Kind::Unavailable, format!("The server {text}.{}", said(words.as_ref())))
 }
 
 /// Opens a lane.
 pub(super) async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) -> Result<Bench, Shut> {
-    let mut peer = dialler.dial()?;
-    let (method, opening) = if asked.is_modern() {
+    let (mut peer, start) = (dialler.dial()?, clock::instant());
+    let method = question(asked);
+    let opening = if asked.is_modern() {
         peer.speak_modern(asked.as_str(), json!({}));
-        ("server/discover", peer.ask("server/discover", Value::Null).await)
+        peer.ask(method, Value::Null).await
     } else {
-        ("initialize", peer.shake_hands(asked.as_str(), json!({})).await)
+        peer.shake_hands(asked.as_str(), json!({})).await
     };
+    let waited = clock::since(start);
+    if is_silence(&opening) && waited + Duration::from_millis(100) >= longest(dialler.options()) {
+        return Err(Shut::Silent { method, waited, last_words: peer.last_words().await });
+    }
     let came = match &opening {
         Err(error) if peer.is_stdio() => Some(error.public.trim_end_matches('.').to_owned()),
         Err(_) => None,
@@ -95,6 +136,26 @@ pub(super) async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) 
     match Revision::parse(&agreed).filter(|agreed| agreed.is_modern() == asked.is_modern()) {
         Some(revision) => Ok(Bench::new(dialler.clone(), peer, revision, opening?, calls)),
         None => Err(refused(format!("it agrees on {agreed:?}, which is no revision of that era")).await),
+    }
+}
+
+/// What asks for the revision.
+pub(super) fn question(asked: Revision) -> &'static str {
+    if asked.is_modern() { "server/discover" } else { "initialize" }
+}
+
+/// The longest that the answer to it is waited for.
+pub(super) fn longest(options: &Options) -> Duration {
+    match options.target {
+        Target::Command(_) => options.patience.max(options.first),
+        Target::Url(_) => options.patience,
+    }
+}
+
+fn is_silence(opening: &Result<Exchange, Error>) -> bool {
+    match opening {
+        Ok(opening) => opening.answer.is_none() && opening.end == End::TimedOut,
+        Err(error) => error.kind == Kind::Unavailable,
     }
 }
 
@@ -133,7 +194,6 @@ fn came(opening: &Exchange) -> String {
 mod tests {
     use super::*;
     use crate::client::testing::{serve, whole};
-    use crate::peer::Target;
     use hyper::header::HeaderName;
 
     #[tokio::test]

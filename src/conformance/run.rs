@@ -10,13 +10,15 @@ use super::bench::{Bench, Calls, Second};
 use super::check::{Check, Era, Level, Stop};
 use super::evidence::{Evidence, Scribe};
 use super::expect::what_came;
-use super::opening::{open, why};
+use super::opening::{Shut, longest, open, question, why};
 use super::{checks, page};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::peer::{Dialler, Exchange, Options, Refused, Target};
 use crate::protocol::revision::Revision;
 
+/// After this long it is told what is waited for.
+const QUIET: Duration = Duration::from_secs(3);
 /// The longest pause that a server may ask for before a request is sent again (`Retry-After`).
 const MAX_PAUSE: Duration = Duration::from_secs(3);
 /// A check may take this many times the patience for one answer.
@@ -142,12 +144,20 @@ impl Report {
     }
 }
 
+/// What a run tells of as it goes.
+pub enum News<'a> {
+    /// A check has ended.
+    Found(&'a Finding),
+    /// The server takes its time: what is waited for.
+    Waits(String),
+}
+
 /// Runs the checks. `watch` is told of each finding as it comes.
 ///
 /// # Errors
 /// When no revision could be tested: the server is not there, lets nobody in, or speaks none of them. `Invalid` when
 /// `only` names no check.
-pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> {
+pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> {
     let chosen = choose(&plan.only, plan.other.is_some())?;
     let dial = |options: &Options| Dialler::new(Options { pause: MAX_PAUSE, ..options.clone() });
     let dialler = dial(&plan.options)?;
@@ -156,10 +166,19 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> 
     let target = scribe.hide(&target_text(&plan.options.target));
     let mut report = Report::new(target);
     let calls = Arc::new(plan.calls);
-    let mut shut = Vec::new();
+    let mut shut: Vec<Shut> = Vec::new();
     let mut named: Option<BTreeSet<String>> = None;
     for &asked in &plan.revisions {
-        match open(&dialler, asked, calls.clone()).await {
+        if shut.iter().filter(|shut| shut.is_silence()).count() > 1 {
+            break;
+        }
+        // A process has had the time to start once.
+        let hurried = shut.iter().any(Shut::is_silence).then(|| dialler.hurried());
+        let dialler = hurried.as_ref().unwrap_or(&dialler);
+        let seconds = longest(dialler.options()).as_secs();
+        let waits =
+            || format!("Waiting for the answer to {}, for up to {seconds} s (--timeout).", question(asked));
+        match patiently(QUIET, waits, &mut watch, open(dialler, asked, calls.clone())).await {
             Err(refusal) => {
                 let why = scribe.hide(&refusal.text());
                 shut.push(refusal);
@@ -178,8 +197,10 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> 
                     if check.applies.covers(bench.revision, bench.peer.is_stdio())
                         && (is_first || check.applies.era != Era::Once)
                     {
-                        let finding = examine(check, &mut bench, &mut scribe).await;
-                        watch(&finding);
+                        let waits = || format!("{} ({asked}) waits for the server.", check.id);
+                        let examined = examine(check, &mut bench, &mut scribe);
+                        let finding = patiently(QUIET, waits, &mut watch, examined).await;
+                        watch(News::Found(&finding));
                         report.findings.push(finding);
                     }
                 }
@@ -199,6 +220,23 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(&Finding)) -> Result<Report> 
             Err(Error { public: scribe.hide(&error.public), ..error })
         }
         true => Ok(report),
+    }
+}
+
+/// What comes of `work`; tells what it `waits` for once it has taken as long as `quiet`.
+async fn patiently<T>(
+    quiet: Duration,
+    waits: impl Fn() -> String,
+    watch: &mut impl FnMut(News<'_>),
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    match tokio::time::timeout(quiet, &mut work).await {
+        Ok(done) => done,
+        Err(_) => {
+            watch(News::Waits(waits()));
+            work.await
+        }
     }
 }
 
@@ -312,4 +350,25 @@ fn said(exchange: &Exchange) -> String {
     let method = body.get("method").and_then(Value::as_str).map(str::to_owned);
     let what = method.unwrap_or_else(|| format!("{} bytes", sent.body.len()));
     format!("{} {what}: {}", sent.method, what_came(exchange)).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_long_is_told_of_once() {
+        let check = async |quiet: u64, expected: &[&str]| {
+            let mut told = Vec::new();
+            let work = tokio::time::sleep(Duration::from_millis(20));
+            let mut watch = |news: News<'_>| match news {
+                News::Waits(what) => told.push(what),
+                News::Found(_) => {}
+            };
+            patiently(Duration::from_millis(quiet), || "an answer".to_owned(), &mut watch, work).await;
+            assert_eq!(told, expected);
+        };
+        check(0, &["an answer"]).await;
+        check(10_000, &[]).await;
+    }
 }

@@ -270,6 +270,24 @@ async fn a_server_that_lets_nobody_in_cannot_be_tested() {
     assert!(error.public.contains("401") && error.public.contains("--header"), "{error}");
 }
 
+#[tokio::test]
+async fn a_server_that_never_answers_cannot_be_tested() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let process = ["sh", "-c", "echo hello; echo starting >&2; cat >/dev/null"].map(OsString::from);
+    let told = " It says on stderr:\n  starting";
+    for (target, told) in [(Target::Url(url), ""), (Target::Command(process.to_vec()), told)] {
+        let second = Duration::from_secs(1);
+        let options = Options { patience: second, first: second, ..Options::new(target) };
+        let revisions = vec![Revision::MODERN, Revision::LAST_LEGACY, Revision::V2025_06_18];
+        let plan = Plan { options, other: None, revisions, only: Vec::new(), calls: Calls::new() };
+        let error = run(plan, |_| {}).await.err().unwrap();
+        let wanted = "The server did not answer server/discover within 1 s, nor initialize within 1 s; --timeout waits \
+                      longer.";
+        assert_eq!(error.public, format!("{wanted}{told}"));
+    }
+}
+
 #[test]
 fn every_family_is_known_to_be_able_to_fail() {
     let here = include_str!("tests.rs");

@@ -157,6 +157,13 @@ impl Dialler {
         })
     }
 
+    /// The same, for processes that were started before and need no more time for their first answer than for others.
+    #[must_use]
+    pub fn hurried(&self) -> Dialler {
+        let first = self.options.patience;
+        Dialler { options: Arc::new(Options { first, ..(*self.options).clone() }), ..self.clone() }
+    }
+
     /// How it talks.
     pub fn options(&self) -> &Options {
         &self.options

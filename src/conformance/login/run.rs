@@ -4,7 +4,7 @@ use hyper::header::{AUTHORIZATION, HeaderValue};
 
 use super::web::Web;
 use super::{CHECKS, Notes, Options, Session, attack, sign_in};
-use crate::conformance::{Finding, LaneReport, Outcome, Plan, Report, checks};
+use crate::conformance::{Finding, LaneReport, News, Outcome, Plan, Report, checks};
 use crate::error::{Error, Result};
 use crate::protocol::revision::Revision;
 
@@ -22,7 +22,7 @@ pub struct Logins {
 ///
 /// # Errors
 /// Those of [`crate::conformance::run()`]; why nobody can be signed in.
-pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(&Finding)) -> Result<Report> {
+pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(News<'_>)) -> Result<Report> {
     let of_login = |id: &String| CHECKS.iter().any(|check| check.is_of(id));
     let (mine, rest): (Vec<_>, Vec<_>) = plan.only.drain(..).partition(of_login);
     let (nothing_else, attacks) = (!mine.is_empty() && rest.is_empty(), !mine.is_empty() || rest.is_empty());
@@ -83,9 +83,9 @@ fn authorization(session: &Session) -> Result<HeaderValue> {
     Ok(value)
 }
 
-fn add(report: &mut Report, findings: impl Iterator<Item = Finding>, mut watch: impl FnMut(&Finding)) {
+fn add(report: &mut Report, findings: impl Iterator<Item = Finding>, mut watch: impl FnMut(News<'_>)) {
     for finding in findings {
-        watch(&finding);
+        watch(News::Found(&finding));
         report.findings.push(finding);
     }
 }
@@ -105,7 +105,7 @@ fn shut_out(
     notes: &Notes,
     error: Error,
     sent: usize,
-    watch: impl FnMut(&Finding),
+    watch: impl FnMut(News<'_>),
 ) -> Result<Report> {
     let findings = notes.findings(Revision::MODERN);
     if !findings.iter().any(|finding| matches!(finding.outcome, Outcome::Failed(_))) {
