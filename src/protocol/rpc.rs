@@ -254,8 +254,8 @@ impl Message {
     }
 }
 
-/// What a client sent, to be shown back to it: in quotes, at most 64 characters of it.
-pub(in crate::protocol) fn quote(text: &str) -> String {
+/// What somebody sent, to be shown to people: in quotes, at most 64 characters of it.
+pub fn quote(text: &str) -> String {
     match text.char_indices().nth(64) {
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
         None => format!("{text:?}"),

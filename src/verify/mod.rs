@@ -5,8 +5,11 @@
 //! What the recorded server asked of its client is answered as that client did. The sign-in of a recording is left out: the
 //! credential is the caller's.
 
+mod instead;
 mod run;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -50,7 +53,7 @@ pub struct Drift {
 /// Says to the server of `dialler` what the client of `transcript` said. Differences at or below `ignored` do not count.
 ///
 /// # Errors
-/// `Invalid` when the server cannot be reached or lets nobody in, and when there is nothing to send.
+/// `Invalid` when the server cannot be reached, lets nobody in or speaks no MCP, and when there is nothing to send.
 pub async fn verify(transcript: &Transcript, dialler: &Dialler, ignored: &[Pointer]) -> Result<Report> {
     run::run(transcript, dialler, ignored).await
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 
+use super::instead::{is_mcp, no_mcp, printed};
 use super::streams::Open;
 use super::{Drift, Report};
 use crate::error::{Error, Kind as ErrorKind, Result};
@@ -33,6 +34,10 @@ pub(super) struct Run<'a> {
     pub(super) open: Vec<Open>,
     /// What a process said that no turn has waited for yet.
     pub(super) unasked: VecDeque<Value>,
+    /// The server has said something of MCP.
+    has_spoken: bool,
+    /// What it said before that, where a server may not know what it is asked.
+    strange: Option<Error>,
     report: Report,
     drifted: BTreeSet<usize>,
 }
@@ -48,6 +53,8 @@ pub(super) async fn run(transcript: &Transcript, dialler: &Dialler, ignored: &[P
         learnt: HashMap::new(),
         open: Vec::new(),
         unasked: VecDeque::new(),
+        has_spoken: false,
+        strange: None,
         report: Report::default(),
         drifted: BTreeSet::new(),
     };
@@ -64,6 +71,9 @@ impl Run<'_> {
     async fn finish(mut self) -> Result<Report> {
         if self.report.messages == 0 {
             return Err(Error::invalid("The recording holds no message of a client that could be sent."));
+        }
+        if let Some(strange) = self.strange.take().filter(|_| !self.has_spoken) {
+            return Err(strange);
         }
         self.left_over();
         self.peer.close(FAREWELL).await;
@@ -101,16 +111,15 @@ impl Run<'_> {
             self.dress(&mut raw, request);
         }
         let exchange = match self.peer.raw(raw).await {
-            Ok(exchange) if self.report.messages == 0 && has_ended(&exchange) => {
-                return Err(self.ended().await);
-            }
+            Ok(exchange) if !self.has_spoken && has_ended(&exchange) => return Err(self.ended().await),
             Ok(exchange) => exchange,
-            Err(_) if self.report.messages == 0 && self.peer.is_stdio() => return Err(self.ended().await),
-            Err(error) if self.report.messages == 0 => return Err(unreachable(&error)),
+            Err(_) if !self.has_spoken && self.peer.is_stdio() => return Err(self.ended().await),
+            Err(error) if !self.has_spoken => return Err(unreachable(&error)),
             Err(error) => return self.broke_off(turn, &error),
         };
         self.report.messages += 1;
         self.let_in(&exchange)?;
+        self.know(turn, &exchange)?;
         if opens {
             self.take_session(turn, &exchange);
         }
@@ -179,7 +188,7 @@ impl Run<'_> {
     /// When the first message is refused for want of a credential, and so all would be.
     fn let_in(&self, exchange: &Exchange) -> Result<()> {
         match exchange.status {
-            Some(status @ (401 | 403)) if self.report.messages == 1 => Err(Error::invalid(format!(
+            Some(status @ (401 | 403)) if !self.has_spoken => Err(Error::invalid(format!(
                 "The server lets nobody in without its credential (HTTP {status}); give it with --header \
                  'Authorization: Bearer …'."
             ))),
@@ -187,10 +196,27 @@ impl Run<'_> {
         }
     }
 
-    /// The process ended before it said anything: here is the end of what it wrote to stderr.
+    /// # Errors
+    /// When what came is no MCP, and nothing before it was. A server of the legacy era may know no `server/discover`, and
+    /// say so in any words: of that it is told at the end, if nothing of MCP came later.
+    fn know(&mut self, turn: &Turn, exchange: &Exchange) -> Result<()> {
+        self.has_spoken |= exchange.messages.iter().any(is_mcp);
+        let (Some(method), Some(_), false) = (turn.method(), turn.response(), self.has_spoken) else {
+            return Ok(());
+        };
+        let error = no_mcp(method, exchange, &self.peer);
+        match method {
+            "server/discover" => self.strange = self.strange.take().or(Some(error)),
+            _ => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The process ended before it said anything of MCP: here is what it printed, and the end of what it wrote to stderr.
     async fn ended(&self) -> Error {
+        let printed = printed(&self.peer).map(|line| format!(" It printed {line}.")).unwrap_or_default();
         let said = self.peer.last_words().await.map(|words| format!(" It said:\n{words}"));
-        Error::invalid(format!("The server ended before it answered.{}", said.unwrap_or_default()))
+        Error::invalid(format!("The server ended before it answered.{printed}{}", said.unwrap_or_default()))
     }
 
     fn take_session(&mut self, turn: &Turn, exchange: &Exchange) {

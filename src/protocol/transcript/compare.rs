@@ -57,6 +57,8 @@ const DURATIONS: [&str; 14] = [
     "latency",
     "took",
 ];
+/// The member of a tool's result that a text block beside it often repeats as JSON (MCP, "Structured Content").
+const STRUCTURED: &str = "structuredContent";
 /// Of who the client is, what changes with each release.
 const RELEASE: [&str; 5] = ["description", "icons", "title", "version", "websiteUrl"];
 
@@ -120,7 +122,7 @@ pub fn compare(recorded: &Value, now: &Value, of: Of, ignored: &[Pointer]) -> Ve
 /// The same, and what the opaque texts became.
 pub fn compare_all(recorded: &Value, now: &Value, of: Of, ignored: &[Pointer]) -> Compared {
     let mut found = Compared::default();
-    Comparison { found: &mut found, of, inside: false }.value("", recorded, now);
+    Comparison { found: &mut found, of, inside: false, structured: None }.value("", recorded, now);
     found.differences.retain(|difference| !ignored.iter().any(|pointer| pointer.covers(&difference.pointer)));
     found
 }
@@ -130,14 +132,16 @@ pub fn differences(expected: &Value, got: &Value, rows: Rows) -> Vec<String> {
     compare(expected, got, Of::Ours(rows), &[]).iter().map(ToString::to_string).collect()
 }
 
-struct Comparison<'f> {
+struct Comparison<'f, 'v> {
     found: &'f mut Compared,
     of: Of,
     /// Within what the rows decide.
     inside: bool,
+    /// Within a result of any server: its structured content, recorded and now.
+    structured: Option<(&'v Value, &'v Value)>,
 }
 
-impl Comparison<'_> {
+impl<'v> Comparison<'_, 'v> {
     fn by_shape(&self) -> bool {
         self.inside && self.of == Of::Ours(Rows::Other)
     }
@@ -175,7 +179,7 @@ impl Comparison<'_> {
         self.found.differences.push(Difference { pointer, recorded: recorded.cloned(), now: now.cloned() });
     }
 
-    fn value(&mut self, path: &str, recorded: &Value, now: &Value) {
+    fn value(&mut self, path: &str, recorded: &'v Value, now: &'v Value) {
         match (recorded, now) {
             (Value::Object(recorded), Value::Object(now)) => self.objects(path, recorded, now),
             (Value::Array(recorded), Value::Array(now)) => self.arrays(path, recorded, now),
@@ -187,7 +191,7 @@ impl Comparison<'_> {
         }
     }
 
-    fn objects(&mut self, path: &str, recorded: &Map<String, Value>, now: &Map<String, Value>) {
+    fn objects(&mut self, path: &str, recorded: &'v Map<String, Value>, now: &'v Map<String, Value>) {
         for (name, value) in recorded.iter().filter(|(name, _)| !now.contains_key(*name)) {
             if !self.is_passing(path, name) && !self.is_empty_meta(name, value) {
                 self.differ(below(path, name), Some(value), None);
@@ -198,11 +202,17 @@ impl Comparison<'_> {
                 self.differ(below(path, name), None, Some(value));
             }
         }
+        let outer = self.structured;
+        if let (Of::Any, Some(recorded), Some(now)) = (self.of, recorded.get(STRUCTURED), now.get(STRUCTURED))
+        {
+            self.structured = Some((recorded, now));
+        }
         for (name, recorded) in recorded {
             if let Some(now) = now.get(name) {
                 self.member(path, name, recorded, now);
             }
         }
+        self.structured = outer;
     }
 
     /// A client's `_meta` with nothing that counts is as good as none, and so are parameters with nothing but that.
@@ -220,17 +230,18 @@ impl Comparison<'_> {
             }
     }
 
-    fn member(&mut self, path: &str, name: &str, recorded: &Value, now: &Value) {
+    fn member(&mut self, path: &str, name: &str, recorded: &'v Value, now: &'v Value) {
         let same_type = std::mem::discriminant(recorded) == std::mem::discriminant(now);
         if self.of == Of::Client && self.is_passing(path, name) || (self.is_opaque(path, name) && same_type) {
             self.learn(recorded, now);
             return;
         }
-        let inside = self.inside || name == "structuredContent";
-        Comparison { found: self.found, of: self.of, inside }.value(&below(path, name), recorded, now);
+        let inside = self.inside || name == STRUCTURED;
+        let (of, structured) = (self.of, self.structured);
+        Comparison { found: self.found, of, inside, structured }.value(&below(path, name), recorded, now);
     }
 
-    fn arrays(&mut self, path: &str, recorded: &[Value], now: &[Value]) {
+    fn arrays(&mut self, path: &str, recorded: &'v [Value], now: &'v [Value]) {
         if let (Of::Any, Some(recorded), Some(now)) = (self.of, by_name(recorded), by_name(now)) {
             return self.named(path, &recorded, &now);
         }
@@ -244,7 +255,7 @@ impl Comparison<'_> {
     }
 
     /// Items that have names, such as tools: by name, so that one more in the middle is one difference.
-    fn named(&mut self, path: &str, recorded: &[(&str, &Value)], now: &[(&str, &Value)]) {
+    fn named(&mut self, path: &str, recorded: &[(&str, &'v Value)], now: &[(&str, &'v Value)]) {
         for (i, (name, recorded)) in recorded.iter().enumerate() {
             let pointer = format!("{path}/{i}");
             match now.iter().find(|(now, _)| now == name) {
@@ -268,9 +279,11 @@ impl Comparison<'_> {
             return;
         }
         match (object(recorded), object(now)) {
+            // The text repeats the structured content, where it is compared.
+            (Some(recorded), Some(now)) if self.structured == Some((&recorded, &now)) => {}
             (Some(recorded), Some(now)) => {
-                let inside = true;
-                Comparison { found: self.found, of: self.of, inside }.value(path, &recorded, &now);
+                let (of, inside, structured) = (self.of, true, None);
+                Comparison { found: self.found, of, inside, structured }.value(path, &recorded, &now);
             }
             _ if self.says_the_same(recorded, now) => {}
             _ => self.differ(path.to_owned(), Some(&recorded.into()), Some(&now.into())),

@@ -39,6 +39,38 @@ fn any_server_is_compared_by_value_but_for_what_is_opaque() {
 }
 
 #[test]
+fn a_text_that_repeats_the_structured_content_is_compared_there() {
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let result = |blocks: Value, structured: Value| json!({"result": {"content": blocks, "structuredContent": structured}});
+    let (two, three) = (json!({"total": 2, "at": "x"}), json!({"total": 3, "at": "x"}));
+    let (as_two, as_three) = (text(&two.to_string()), text("{ \"at\": \"x\",\n \"total\": 3 }"));
+    let check = |recorded: Value, now: Value, differ: &[&str]| {
+        let found = compare(&recorded, &now, Of::Any, &[]);
+        let paths: Vec<_> = found.iter().map(|difference| difference.pointer.as_str()).collect();
+        assert_eq!(paths, differ, "{found:?}");
+    };
+    let once = ["/result/structuredContent/total"];
+    check(result(json!([as_two]), two.clone()), result(json!([as_three]), three.clone()), &once);
+    // One side says something else in its text, or both do.
+    check(
+        result(json!([as_two]), two.clone()),
+        result(json!([text("Three.")]), three.clone()),
+        &["/result/content/0/text", once[0]],
+    );
+    check(
+        result(json!([as_two]), two.clone()),
+        result(json!([as_three]), two.clone()),
+        &["/result/content/0/text/total"],
+    );
+    check(
+        result(json!([text("Found."), as_two]), two.clone()),
+        result(json!([text("Found 3."), as_three]), three.clone()),
+        &["/result/content/0/text", once[0]],
+    );
+    check(json!({"content": [as_two]}), json!({"content": [as_three]}), &["/content/0/text/total"]);
+}
+
+#[test]
 fn a_client_is_compared_but_for_ids_and_its_release() {
     let check = |recorded: Value, now: Value, differ: &[&str]| {
         let found = compare(&recorded, &now, Of::Client, &[]);

@@ -1,0 +1,115 @@
+use bytes::Bytes;
+use hyper::{Request, Response};
+
+use super::*;
+use crate::client::testing::{TestBody, serve, whole};
+use crate::peer::{Options, Target};
+
+/// A client of both eras that asks a legacy server.
+const RECORDED: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"stdio","endpoint":"full"}
+{"at_ms":0,"from":"client","message":{"jsonrpc":"2.0","id":0,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}}
+{"at_ms":1,"from":"server","message":{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"Method not found"}}}
+{"at_ms":2,"from":"client","message":{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}}
+{"at_ms":3,"from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}}
+{"at_ms":4,"from":"client","message":{"jsonrpc":"2.0","id":2,"method":"ping"}}
+{"at_ms":5,"from":"server","message":{"jsonrpc":"2.0","id":2,"result":{}}}
+"#;
+
+async fn verified(lines: usize, target: Target) -> Result<Report> {
+    let text: String = RECORDED.split_inclusive('\n').take(lines).collect();
+    let dialler = Dialler::new(Options::new(target)).unwrap();
+    verify(&Transcript::parse(&text).unwrap(), &dialler, &[]).await
+}
+
+async fn over_http(lines: usize, answer: impl Fn() -> Response<TestBody> + Send + Sync + 'static) -> String {
+    let server = serve(move |_: Request<Bytes>| {
+        let answer = answer();
+        async move { answer }
+    });
+    let error = verified(lines, Target::Url(server.await)).await.unwrap_err();
+    assert_eq!(error.kind.exit_code(), 2, "{error}");
+    error.public
+}
+
+#[tokio::test]
+async fn a_server_over_http_that_is_none_of_mcp_is_told_in_one_line() {
+    let check = async |status: u16, kind: &'static str, body: &'static str, expected: &str| {
+        let told =
+            format!("The server speaks no MCP: it answers initialize with {expected}. Look at the URL.");
+        assert_eq!(over_http(7, move || whole(status, kind, body)).await, told);
+        // Nothing but server/discover was asked.
+        let told = told.replace("initialize", "server/discover");
+        assert_eq!(over_http(3, move || whole(status, kind, body)).await, told);
+    };
+    let page = "<!doctype html>\n<html><head><title>Welcome to nginx!</title></head><body>…";
+    check(200, "text/html; charset=utf-8", page, "HTTP 200 and text/html: \"Welcome to nginx!\"").await;
+    check(404, "text/plain", "404 page not found\n", "HTTP 404 and text/plain: \"404 page not found\"").await;
+    let api = r#"{"status":"ok"}"#;
+    check(200, "application/json", api, r#"HTTP 200 and application/json: "{\"status\":\"ok\"}""#).await;
+    check(200, "application/json", "[1]", "HTTP 200 and application/json: \"[1]\"").await;
+    check(405, "text/plain", "", "HTTP 405 and an empty body").await;
+    let events = "data: hello\n\ndata: {\"a\":1}\n\n";
+    check(
+        200,
+        "text/event-stream",
+        events,
+        r#"HTTP 200 and text/event-stream: "data: hello data: {\"a\":1}""#,
+    )
+    .await;
+    let moved = || {
+        let mut answer = whole(302, "text/html", "<p>moved");
+        answer.headers_mut().insert("location", "/sign-in".parse().unwrap());
+        answer
+    };
+    assert!(over_http(7, moved).await.contains("with HTTP 302, which leads to \"/sign-in\"."));
+    assert!(over_http(7, || whole(401, "text/plain", "no")).await.contains("lets nobody in"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_the_modern_era_in_its_own_words_is_compared() {
+    let server = serve(|request: Request<Bytes>| async move {
+        let message: Value = serde_json::from_slice(request.body()).unwrap();
+        match message["method"].as_str() {
+            Some("initialize") => whole(
+                200,
+                "application/json",
+                serde_json::json!({"jsonrpc": "2.0", "id": message["id"], "result": {"protocolVersion": "2025-11-25",
+                    "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}}})
+                .to_string(),
+            ),
+            // What it says is no MCP again later is a difference, for it speaks it.
+            _ => whole(400, "text/plain", "no session"),
+        }
+    });
+    let report = verified(7, Target::Url(server.await)).await.unwrap();
+    let lines: Vec<_> = report.differences.iter().map(|drift| drift.line).collect();
+    assert_eq!(lines, [2, 6], "{:?}", report.differences);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_process_that_is_no_server_is_told_in_one_line() {
+    let check = async |script: &str, expected: &str| {
+        let command = ["sh", "-c", script].map(Into::into).to_vec();
+        let mut options = Options::new(Target::Command(command));
+        options.patience = std::time::Duration::from_millis(300);
+        options.first = options.patience;
+        let recorded = Transcript::parse(RECORDED).unwrap();
+        let error = verify(&recorded, &Dialler::new(options).unwrap(), &[]).await.unwrap_err();
+        assert_eq!((error.kind.exit_code(), error.public.as_str()), (2, expected), "{script}");
+    };
+    let strange = "The server speaks no MCP: it answers initialize with";
+    check(
+        "echo; echo Listening on 3000; cat >/dev/null",
+        &format!("{strange} no message; it printed \"Listening on 3000\". Look at the command."),
+    )
+    .await;
+    check(
+        "echo '{\"level\":\"info\"}'; cat >/dev/null",
+        &format!("{strange} no message; it printed \"{{\\\"level\\\":\\\"info\\\"}}\". Look at the command."),
+    )
+    .await;
+    check("cat >/dev/null", &format!("{strange} nothing. Look at the command.")).await;
+    check("echo Usage: x", "The server ended before it answered. It printed \"Usage: x\".").await;
+    check("exit 0", "The server ended before it answered.").await;
+}
