@@ -93,7 +93,9 @@ impl Stdio {
         let deadline = clock::instant() + patience;
         while waits && exchange.answer.is_none() {
             let left = deadline.saturating_duration_since(clock::instant());
-            let Some(message) = self.next(left).await else {
+            // A process that says something all the time does not let the time run out by itself.
+            let heard = if left.is_zero() { None } else { self.next(left).await };
+            let Some(message) = heard else {
                 exchange.end = if self.lines.is_closed() { End::Broken } else { End::TimedOut };
                 break;
             };
@@ -139,7 +141,12 @@ impl Stdio {
         loop {
             let left = deadline.saturating_duration_since(clock::instant());
             let line = tokio::time::timeout(left, self.lines.recv()).await.ok().flatten()?;
-            let Some(message) = self.read_line(&line) else { continue };
+            let Some(message) = self.read_line(&line) else {
+                if clock::instant() >= deadline {
+                    return None;
+                }
+                continue;
+            };
             if is_request(&message) {
                 let reply = self.replies.to(&message).to_string();
                 let _ = self.write(reply.as_bytes()).await;

@@ -37,8 +37,8 @@ fn over_http(status: u16, exchange: &Exchange) -> String {
 }
 
 fn on_stdio(exchange: &Exchange, peer: &Peer) -> String {
-    let body = String::from_utf8_lossy(&exchange.body);
-    match printed(peer).or_else(|| body.lines().next().map(quote)) {
+    let other_json = || exchange.messages.first().map(|message| quote(&message.to_string()));
+    match printed(peer).or_else(other_json) {
         Some(line) => format!("no message; it printed {line}"),
         None => "nothing".to_owned(),
     }

@@ -198,16 +198,17 @@ impl Run<'_> {
 
     /// # Errors
     /// When what came is no MCP, and nothing before it was. A server of the legacy era may know no `server/discover`, and
-    /// say so in any words: of that it is told at the end, if nothing of MCP came later.
+    /// say so in any words: of that is told when nothing of MCP came later.
     fn know(&mut self, turn: &Turn, exchange: &Exchange) -> Result<()> {
         self.has_spoken |= exchange.messages.iter().any(is_mcp);
         let (Some(method), Some(_), false) = (turn.method(), turn.response(), self.has_spoken) else {
             return Ok(());
         };
         let error = no_mcp(method, exchange, &self.peer);
+        let first = self.strange.take().unwrap_or(error);
         match method {
-            "server/discover" => self.strange = self.strange.take().or(Some(error)),
-            _ => return Err(error),
+            "server/discover" => self.strange = Some(first),
+            _ => return Err(first),
         }
         Ok(())
     }

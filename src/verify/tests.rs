@@ -35,10 +35,8 @@ async fn over_http(lines: usize, answer: impl Fn() -> Response<TestBody> + Send 
 async fn a_server_over_http_that_is_none_of_mcp_is_told_in_one_line() {
     let check = async |status: u16, kind: &'static str, body: &'static str, expected: &str| {
         let told =
-            format!("The server speaks no MCP: it answers initialize with {expected}. Look at the URL.");
+            format!("The server speaks no MCP: it answers server/discover with {expected}. Look at the URL.");
         assert_eq!(over_http(7, move || whole(status, kind, body)).await, told);
-        // Nothing but server/discover was asked.
-        let told = told.replace("initialize", "server/discover");
         assert_eq!(over_http(3, move || whole(status, kind, body)).await, told);
     };
     let page = "<!doctype html>\n<html><head><title>Welcome to nginx!</title></head><body>…";
@@ -94,7 +92,8 @@ async fn a_process_that_is_no_server_is_told_in_one_line() {
         let mut options = Options::new(Target::Command(command));
         options.patience = std::time::Duration::from_millis(300);
         options.first = options.patience;
-        let recorded = Transcript::parse(RECORDED).unwrap();
+        let legacy: Vec<_> = RECORDED.lines().filter(|line| !line.contains("\"id\":0")).collect();
+        let recorded = Transcript::parse(&legacy.join("\n")).unwrap();
         let error = verify(&recorded, &Dialler::new(options).unwrap(), &[]).await.unwrap_err();
         assert_eq!((error.kind.exit_code(), error.public.as_str()), (2, expected), "{script}");
     };
@@ -110,6 +109,9 @@ async fn a_process_that_is_no_server_is_told_in_one_line() {
     )
     .await;
     check("cat >/dev/null", &format!("{strange} nothing. Look at the command.")).await;
+    // One that never stops is not read for ever.
+    check("exec yes", &format!("{strange} no message; it printed \"y\". Look at the command.")).await;
+    check("exec yes '{}'", &format!("{strange} no message; it printed \"{{}}\". Look at the command.")).await;
     check("echo Usage: x", "The server ended before it answered. It printed \"Usage: x\".").await;
     check("exit 0", "The server ended before it answered.").await;
 }
