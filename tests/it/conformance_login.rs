@@ -105,9 +105,10 @@ fn our_own_server_holds_to_every_rule() {
 fn what_a_weak_server_does_is_seen() {
     let mut seen = std::collections::BTreeSet::new();
     for weak in [
-        Weak { page: false, documents: true },
-        Weak { page: true, documents: true },
-        Weak { page: true, documents: false },
+        Weak { page: false, documents: true, mixes: false },
+        Weak { page: true, documents: true, mixes: false },
+        Weak { page: true, documents: false, mixes: false },
+        Weak { page: false, documents: true, mixes: true },
     ] {
         let url = weak.serve();
         let found = found(url, |url| {
@@ -130,6 +131,8 @@ struct Weak {
     page: bool,
     /// There are documents.
     documents: bool,
+    /// The answers of the authorization endpoint are another's: nobody is signed in by them.
+    mixes: bool,
 }
 
 /// A request to a server of a test.
@@ -215,7 +218,14 @@ impl Weak {
         }
         let uri = parameter(query, "redirect_uri").unwrap();
         let join = if uri.contains('?') { '&' } else { '?' };
-        let mut pairs = vec![("code", "code"), ("state", "changed"), ("iss", "http://another.example")];
+        let state = parameter(query, "state").unwrap_or_default();
+        let mut pairs = match self.mixes {
+            true => vec![("code", "code"), ("state", "changed"), ("iss", "http://another.example")],
+            false => vec![("code", "code"), ("state", &*state)],
+        };
+        if self.documents && !self.mixes {
+            pairs.push(("iss", "http://as.example"));
+        }
         if parameter(query, "response_type").as_deref() == Some("token") {
             pairs.push(("access_token", "token"));
         }

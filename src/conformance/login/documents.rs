@@ -69,22 +69,49 @@ fn is_private(url: &str) -> bool {
 
 /// Checks what the browser came back with (OAuth 2.1, 4.1.2; RFC 9207).
 pub fn check_return(returned: &Returned, asked: &Asked, server: &Document, issuer: &str, notes: &mut Notes) {
-    let seen = match (returned.count("state"), returned.get("state") == Some(&*asked.state)) {
-        (1, true) => "it came back to the letter",
-        (0, _) => "it did not come back",
-        (1, false) => "it came back changed",
-        _ => "it came back more than once",
-    };
-    notes.judge("return-state", seen == "it came back to the letter", seen);
+    let state = state_of(returned, asked);
+    notes.judge("return-state", state == BACK, state);
     let expected = server.text("issuer").unwrap_or(issuer);
-    let promised = server.says("authorization_response_iss_parameter_supported");
-    match (returned.get("iss"), promised) {
+    match (returned.get("iss"), promises_iss(server)) {
         (Some(iss), _) => {
-            notes.judge("return-iss", iss == expected, format!("iss is {:?}", printable(iss)));
+            let seen = format!("iss is {:?}", printable(iss));
+            notes.judge("return-iss", is_from(returned, expected), seen);
         }
         (None, true) => notes.fail("return-iss", "promised in the document, and absent"),
         (None, false) => notes.skip("return-iss", "the server does not promise it"),
     }
+}
+
+/// Why an app must not redeem the code that came: somebody else may have asked for it, or another server given it.
+pub fn foreign(returned: &Returned, asked: &Asked, server: &Document, issuer: &str) -> Option<String> {
+    let state = state_of(returned, asked);
+    let expected = server.text("issuer").unwrap_or(issuer);
+    let why = match (state == BACK, returned.get("iss"), promises_iss(server)) {
+        (false, ..) => format!("of state, {state}"),
+        (true, None, true) => "iss is promised, and did not come back".to_owned(),
+        (true, Some(_), _) if !is_from(returned, expected) => "iss names another server".to_owned(),
+        _ => return None,
+    };
+    Some(format!("{why}: an app must not redeem a code that came so, and this one was not"))
+}
+
+const BACK: &str = "it came back to the letter";
+
+fn state_of(returned: &Returned, asked: &Asked) -> &'static str {
+    match (returned.count("state"), returned.get("state") == Some(&*asked.state)) {
+        (1, true) => BACK,
+        (0, _) => "it did not come back",
+        (1, false) => "it came back changed",
+        _ => "it came back more than once",
+    }
+}
+
+fn is_from(returned: &Returned, issuer: &str) -> bool {
+    returned.count("iss") == 1 && returned.get("iss") == Some(issuer)
+}
+
+fn promises_iss(server: &Document) -> bool {
+    server.says("authorization_response_iss_parameter_supported")
 }
 
 /// Checks the answer that brought tokens (OAuth 2.1, 3.2.3).
@@ -195,10 +222,18 @@ mod tests {
             let document = Document::read(document, &[]).unwrap();
             check_return(&returned, &asked, &document, "https://a.example", &mut notes);
             assert_eq!((is(&notes, "return-state"), is(&notes, "return-iss")), (state, iss));
+            let broken = [state, iss].contains(&"failed");
+            let refused = foreign(&returned, &asked, &document, "https://a.example").is_some();
+            assert_eq!(refused, broken, "{returned:?}");
         };
         check(&[("state", &asked.state), ("iss", "https://a.example")], true, "passed", "passed");
         check(&[("state", &asked.state), ("state", &asked.state)], true, "failed", "failed");
         check(&[("state", "x"), ("iss", "https://b.example")], false, "failed", "failed");
+        let double = [("state", &*asked.state), ("iss", "https://a.example"), ("iss", "https://b.example")];
+        check(&double, true, "passed", "failed");
+        check(&[("state", &asked.state)], true, "passed", "failed");
+        check(&[("state", &asked.state), ("iss", "https://b.example")], false, "passed", "failed");
+        check(&[("state", &asked.state)], false, "passed", "not exercised");
         check(&[], false, "failed", "not exercised");
     }
 }

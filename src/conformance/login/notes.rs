@@ -69,8 +69,9 @@ impl Notes {
         self.0.iter().find(|(found, _)| *found == id).map(|(_, trial)| trial)
     }
 
-    /// The findings of all rows, in the order of the table; `revision` is the one that the report cites.
-    pub fn findings(&self, revision: Revision) -> Vec<Finding> {
+    /// The findings of all rows, in the order of the table; `revision` is the one that the report cites, `otherwise` why
+    /// some were not come to.
+    pub fn findings(&self, revision: Revision, otherwise: &str) -> Vec<Finding> {
         let finding = |check: &'static Check| {
             let (outcome, seen) = match (self.of(name(check.id)), check.level) {
                 (Some(Trial::Passed(seen)), _) => (Outcome::Passed, Some(seen.clone())),
@@ -78,7 +79,7 @@ impl Notes {
                 (Some(Trial::Failed(seen)), Level::Should) => (Outcome::Warned(seen.clone()), None),
                 (Some(Trial::Warned(seen)), _) => (Outcome::Warned(seen.clone()), None),
                 (Some(Trial::NotExercised(why)), _) => (Outcome::NotExercised(why.clone()), None),
-                (None, _) => (Outcome::NotExercised("what comes before it did not succeed".to_owned()), None),
+                (None, _) => (Outcome::NotExercised(otherwise.to_owned()), None),
             };
             Finding { said: seen.into_iter().collect(), ..Finding::new(check, revision, outcome) }
         };

@@ -64,7 +64,11 @@ pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(News<'_>)
         let wanted = |finding: &Finding| mine.is_empty() || mine.iter().any(|id| finding.check.is_of(id));
         let cited = report.lanes.iter().find_map(|lane| lane.tested.as_ref().ok());
         let revision = cited.map_or(Revision::MODERN, |(revision, _)| *revision);
-        add(&mut report, notes.findings(revision).into_iter().filter(wanted), watch);
+        add(
+            &mut report,
+            notes.findings(revision, "what comes before it did not succeed").into_iter().filter(wanted),
+            watch,
+        );
     }
     report.sent += webs.iter().map(Web::sent).sum::<usize>();
     Ok(report)
@@ -107,12 +111,12 @@ fn shut_out(
     sent: usize,
     watch: impl FnMut(News<'_>),
 ) -> Result<Report> {
-    let findings = notes.findings(Revision::MODERN);
+    let why = format!("nobody could be signed in: {}", error.public.trim_end_matches('.'));
+    let findings = notes.findings(Revision::MODERN, &why);
     if !findings.iter().any(|finding| matches!(finding.outcome, Outcome::Failed(_))) {
         return Err(error);
     }
     let mut report = Report { sent, ..empty(&plan) };
-    let why = format!("nobody could be signed in: {}", error.public);
     report.lanes =
         plan.revisions.iter().map(|&asked| LaneReport { asked, tested: Err(why.clone()) }).collect();
     add(&mut report, findings.into_iter(), watch);
@@ -121,10 +125,19 @@ fn shut_out(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use hyper::{Request, Response};
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
     use super::super::Browser;
     use super::*;
     use crate::client;
-    use crate::client::testing::{serve, whole};
+    use crate::client::testing::{TestBody, serve, whole};
     use crate::conformance::Calls;
     use crate::error::Kind;
     use crate::peer;
@@ -152,6 +165,93 @@ mod tests {
         check(200, "text/html", "<p>Welcome", "is no MCP server").await;
         check(200, "application/json", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "nothing to sign in to")
             .await;
+    }
+
+    /// What is found at a server that sends the browser back with `pairs`, where `STATE` and `ISSUER` stand for the right
+    /// values; how often a code was redeemed.
+    async fn returns(pairs: &'static str) -> (Report, usize) {
+        let redeemed = Arc::new(AtomicUsize::new(0));
+        let count = redeemed.clone();
+        let origin = serve(move |request: Request<Bytes>| {
+            let origin = format!("http://{}", request.headers()["host"].to_str().unwrap());
+            let answer = authorization_server(request.uri().path(), &origin);
+            if request.uri().path() == "/token" {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            async move { answer }
+        })
+        .await;
+        let issuer = origin.clone();
+        let browser = Browser::Hook(Arc::new(move |url| {
+            let pairs = pairs.replace("ISSUER", &issuer);
+            Box::pin(async move { follow(&url, &pairs).await })
+        }));
+        let url = format!("{origin}/mcp");
+        let options = peer::Options::new(peer::Target::Url(url.clone()));
+        let (revisions, only) = (vec![Revision::MODERN], Vec::new());
+        let plan = Plan { options, other: None, revisions, only, calls: Calls::new() };
+        let first = Options { url, client_id: None, browser, http: client::Options::default() };
+        let report = run(plan, Logins { first: Some(first), second: None }, |_| {}).await.unwrap();
+        (report, redeemed.load(Ordering::Relaxed))
+    }
+
+    fn authorization_server(path: &str, origin: &str) -> Response<TestBody> {
+        let (status, body) = match path {
+            "/.well-known/oauth-authorization-server" => (
+                200,
+                json!({"issuer": origin, "authorization_endpoint": format!("{origin}/authorize"),
+                    "token_endpoint": format!("{origin}/token"), "registration_endpoint": format!("{origin}/register"),
+                    "authorization_response_iss_parameter_supported": true}),
+            ),
+            "/register" => (201, json!({"client_id": "c", "token_endpoint_auth_method": "none"})),
+            "/token" => (400, json!({"error": "invalid_grant"})),
+            "/mcp" => (401, json!({})),
+            _ => (404, json!({})),
+        };
+        whole(status, "application/json", body.to_string())
+    }
+
+    /// Goes back to where `url` says, with `pairs`.
+    async fn follow(url: &str, pairs: &str) {
+        let query = url.split_once('?').unwrap().1;
+        let get = |name: &str| {
+            form_urlencoded::parse(query.as_bytes()).find(|(found, _)| found == name).unwrap().1.into_owned()
+        };
+        let state: String = form_urlencoded::byte_serialize(get("state").as_bytes()).collect();
+        let redirect_uri = get("redirect_uri");
+        let (authority, path) = redirect_uri.strip_prefix("http://").unwrap().split_once('/').unwrap();
+        let target = format!("/{path}?{}", pairs.replace("STATE", &state));
+        let mut stream = TcpStream::connect(authority).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+
+    #[tokio::test]
+    async fn a_code_that_came_with_a_foreign_state_or_iss_is_not_redeemed() {
+        let check = async |pairs: &'static str, failed: &str| {
+            let (report, redeemed) = returns(pairs).await;
+            let outcome =
+                |id: &str| &report.findings.iter().find(|finding| finding.check.id == id).unwrap().outcome;
+            for id in ["auth.return-state", "auth.return-iss"] {
+                let word = if id == failed { "failed" } else { "passed" };
+                assert_eq!(outcome(id).word(), word, "{pairs}: {:?}", outcome(id));
+            }
+            assert_eq!(redeemed, usize::from(failed.is_empty()), "{pairs}");
+            if !failed.is_empty() {
+                let rest = outcome("auth.code-unknown");
+                assert!(
+                    rest.word() == "not exercised" && rest.text().contains("must not redeem"),
+                    "{rest:?}"
+                );
+            }
+        };
+        check("code=c&state=STATE&iss=ISSUER", "").await;
+        check("code=c&state=another&iss=ISSUER", "auth.return-state").await;
+        check("code=c&iss=ISSUER", "auth.return-state").await;
+        check("code=c&state=STATE&state=STATE&iss=ISSUER", "auth.return-state").await;
+        check("code=c&state=STATE&iss=https%3A%2F%2Fb.example", "auth.return-iss").await;
+        check("code=c&state=STATE", "auth.return-iss").await;
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use super::authorize::{Authorization, Visited};
 use super::browser::Browser;
 use super::discovery::{self, Document, Fit};
 use super::documents;
-use super::listener::Listener;
+use super::listener::{Listener, Returned};
 use super::notes::Notes;
 use super::registration::Identity;
 use super::request::{self, Asked, Client};
@@ -83,17 +83,29 @@ impl Session {
     /// Consent once more: a fresh code and what it was asked for with.
     ///
     /// # Errors
-    /// `Unavailable` when none comes back.
+    /// `Unavailable` when none comes back, or one that an app must not redeem.
     pub(super) async fn code(&mut self) -> Result<(Asked, String)> {
+        let (asked, returned) = self.consent().await?;
+        let code = self.code_of(&asked, &returned)?;
+        Ok((asked, code))
+    }
+
+    async fn consent(&mut self) -> Result<(Asked, Returned)> {
         let asked = self.asked();
         let url = asked.url(self.server.text("authorization_endpoint").unwrap_or_default());
         match self.authorization.visit(&url).await? {
-            Visited::Returned(returned) => match returned.get("code") {
-                Some(code) => Ok((asked, code.to_owned())),
-                None => Err(refused(returned.get("error").unwrap_or("no code"))),
-            },
+            Visited::Returned(returned) => Ok((asked, returned)),
             Visited::Ended => Err(refused("no redirect")),
         }
+    }
+
+    /// The code that came, unless it may be somebody else's.
+    fn code_of(&self, asked: &Asked, returned: &Returned) -> Result<String> {
+        if let Some(why) = documents::foreign(returned, asked, &self.server, &self.issuer) {
+            return Err(Error::new(Kind::Unavailable, format!("The browser came back wrong ({why}).")));
+        }
+        let code = returned.get("code").map(str::to_owned);
+        code.ok_or_else(|| refused(returned.get("error").unwrap_or("no code")))
     }
 
     /// Consent once more, and tokens for it.
@@ -278,17 +290,10 @@ fn not_found(id: &'static str, limit: Option<String>, tried: Vec<String>, notes:
 impl Session {
     /// The first consent, of which each step is noted.
     async fn first_grant(&mut self, notes: &mut Notes) -> Result<()> {
-        let asked = self.asked();
-        let url = asked.url(self.server.text("authorization_endpoint").unwrap_or_default());
-        let returned = match self.authorization.visit(&url).await? {
-            Visited::Returned(returned) => returned,
-            Visited::Ended => return Err(refused("the browser did not come back")),
-        };
+        let (asked, returned) = self.consent().await?;
         documents::check_return(&returned, &asked, &self.server, &self.issuer, notes);
-        let Some(code) = returned.get("code") else {
-            return Err(refused(returned.get("error").unwrap_or("no code")));
-        };
-        let answer = self.ask_as(&self.client, &redemption(&asked, code, self.resource.as_deref())).await?;
+        let code = self.code_of(&asked, &returned)?;
+        let answer = self.ask_as(&self.client, &redemption(&asked, &code, self.resource.as_deref())).await?;
         documents::check_tokens(&answer, self.scope.as_deref(), notes);
         self.tokens = Tokens::read(&answer).ok_or_else(|| refused(&answer.shown()))?;
         Ok(())
