@@ -21,6 +21,8 @@ use crate::protocol::rpc::is_request;
 
 /// Lines read ahead of whoever waits for them.
 const MAX_UNREAD: usize = 1_000;
+/// How long what a process printed before it ended is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How much of stderr is kept, in bytes.
 const MAX_STDERR: usize = 8 * 1024;
 /// Lines of stderr that are shown of a process that died.
@@ -113,7 +115,11 @@ impl Stdio {
             let message = self.read_line(&line);
             self.early.extend(message);
         }
-        self.write(&raw.body).await?;
+        if let Err(error) = self.write(&raw.body).await {
+            // It has mostly ended: what it printed last may tell why.
+            let _ = self.next(LAST_WORDS).await;
+            return Err(error);
+        }
         Ok(Exchange { sent: raw, messages: self.early.drain(..).collect(), ..Exchange::default() })
     }
 
