@@ -3,6 +3,7 @@
 //!
 //! GitHub's code scanning refuses a file in which a result has no place in a file of the repository. A server that is tested
 //! from outside has none, so each result stands in line 1 of [`PLACE`], and says in its logical location which server it is.
+//! It also wants a full description and a text of help of every rule, which the schema of OASIS leaves out.
 
 use serde_json::{Value, json};
 
@@ -37,11 +38,13 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
 }
 
 fn rule(check: &Check) -> Value {
+    let url = page(check.source, check.applies.newest());
     json!({
         "id": check.id,
         "shortDescription": {"text": check.title},
         "fullDescription": {"text": check.says},
-        "helpUri": page(check.source, check.applies.newest()),
+        "help": {"text": format!("{}: {}\n{url}", check.level.word(), check.says)},
+        "helpUri": url,
         "defaultConfiguration": {"level": level(check)},
     })
 }
@@ -50,6 +53,8 @@ fn stale_rule() -> Value {
     json!({
         "id": STALE.id,
         "shortDescription": {"text": STALE.title},
+        "fullDescription": {"text": "An entry of --expected-failures fails no more."},
+        "help": {"text": "Take the entry off the list."},
         "defaultConfiguration": {"level": "error"},
     })
 }
