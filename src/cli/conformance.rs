@@ -2,6 +2,7 @@
 
 mod identities;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,10 +15,13 @@ use super::fields::{self, Field};
 use super::{Context, runtime};
 use crate::conformance::expected::Expected;
 use crate::conformance::report::{Form, Judged};
-use crate::conformance::{Calls, Finding, News, Plan, login, page};
+use crate::conformance::{self, Calls, Finding, News, Over, Plan, login, page};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Options, Target};
 use crate::protocol::revision::Revision;
+
+/// Tools that are named where one is called that there is not.
+const TOOLS_SHOWN: usize = 8;
 
 /// `chaterimo conformance URL`, or `chaterimo conformance -- COMMAND…`
 #[derive(clap::Args)]
@@ -29,7 +33,7 @@ pub struct Args {
     #[arg(long = "revision", value_name = "REVISION", value_parser = revision)]
     revisions: Vec<Revision>,
     /// A field of every HTTP request, such as 'Authorization: Bearer …'; give it once for each
-    #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = fields::read)]
+    #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = fields::read, conflicts_with = "command")]
     headers: Vec<Field>,
     /// Run this check alone, or those whose ids begin like it, such as tools or tools.list; give it once for each
     #[arg(long, value_name = "ID")]
@@ -53,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     timeout: Option<u64>,
     /// Trust the certificate authorities in this PEM file as well
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "command")]
     ca_file: Option<PathBuf>,
     #[command(flatten)]
     identities: Identities,
@@ -77,7 +81,7 @@ impl Args {
         if self.list {
             return list(context);
         }
-        self.eras_fit()?;
+        self.fits()?;
         let expected = self.expected()?;
         let unknown = expected.unknown();
         if !unknown.is_empty() {
@@ -94,15 +98,14 @@ impl Args {
             News::Found(_) => {}
             News::Waits(what) => context.out.note(what),
         };
+        let (only, is_stdio) = (self.only.clone(), self.url.is_none());
         let logins = self.identities.logins(self.url.as_deref().unwrap_or_default(), self.ca_file.as_deref());
         let report = runtime.block_on(login::run(self.plan(), logins, watch)).map_err(could_not_run)?;
         for name in &report.no_such_tools {
-            context.out.note(format!("--call {name}: the server has no such tool."));
+            context.out.note(format!("--call {name}: the server has no such tool.{}", has(&report.tools)));
         }
         if report.findings.is_empty() {
-            return Err(Error::invalid(
-                "Nothing was tested: none of the checks of --only applies to this server.",
-            ));
+            return Err(nothing_tested(&only, is_stdio));
         }
         let judged = Judged { report: &report, expected: &expected };
         match file {
@@ -132,6 +135,26 @@ impl Args {
         Expected::parse(&text)
     }
 
+    /// Whether the flags can all be followed, before anything is sent.
+    fn fits(&self) -> Result<()> {
+        self.eras_fit()?;
+        self.identities.fit(&self.headers)?;
+        let mut names = BTreeSet::new();
+        if let Some((twice, _)) = self.calls.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(Error::invalid(format!(
+                "--call {twice} is there twice, and a tool is called once: leave out one of the two."
+            )));
+        }
+        let folder = self.output_file.as_deref().map(|file| file.parent().unwrap_or(file));
+        match folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+            Some(folder) => Err(Error::invalid(format!(
+                "--output-file: there is no folder {}; make it first.",
+                folder.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn eras_fit(&self) -> Result<()> {
         let is_other = |revision: &&Revision| match self.era {
             Era::Both => false,
@@ -146,7 +169,9 @@ impl Args {
         })
     }
 
-    fn plan(self) -> Plan {
+    fn plan(mut self) -> Plan {
+        let mut seen = BTreeSet::new();
+        self.revisions.retain(|revision| seen.insert(*revision));
         let revisions = match (self.era, self.revisions.is_empty()) {
             (_, false) => self.revisions,
             (Era::Both, _) => vec![Revision::MODERN, Revision::LAST_LEGACY],
@@ -199,10 +224,43 @@ fn revision(text: &str) -> Result<Revision, String> {
 }
 
 fn call(text: &str) -> Result<(String, Value), String> {
-    let (name, arguments) = text.split_once('=').ok_or("wanted is NAME='{…}'")?;
+    const WANTED: &str = "wanted is the name of a tool and its arguments as a JSON object, in quotes for the shell, such as \
+                          get_weather='{\"city\": \"Berlin\"}'";
+    let (name, arguments) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(WANTED)?;
     match serde_json::from_str::<Value>(arguments) {
         Ok(arguments) if arguments.is_object() => Ok((name.to_owned(), arguments)),
-        Ok(_) => Err("the arguments must be a JSON object".to_owned()),
-        Err(e) => Err(format!("the arguments are no JSON: {e}")),
+        Ok(_) => Err(format!("the arguments are no JSON object; {WANTED}")),
+        Err(e) => Err(format!("the arguments are no JSON ({e}); {WANTED}")),
     }
+}
+
+/// Which tools the server has, the first of them.
+fn has(tools: &[String]) -> String {
+    let shown = tools.iter().take(TOOLS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match tools.len() {
+        0 => String::new(),
+        count if count > TOOLS_SHOWN => format!(" It has {shown} and {} more.", count - TOOLS_SHOWN),
+        _ => format!(" It has {shown}."),
+    }
+}
+
+/// Why no check of `only` was run.
+fn nothing_tested(only: &[String], is_stdio: bool) -> Error {
+    let wanted: Vec<_> = login::all().filter(|check| only.iter().any(|id| check.is_of(id))).collect();
+    let other = if is_stdio { Over::Http } else { Over::Stdio };
+    let all_are = |era: conformance::Era| wanted.iter().all(|check| check.applies.era == era);
+    let what = match () {
+        () if wanted.iter().all(|check| check.applies.over == other) => match is_stdio {
+            true => "are for servers over HTTP: give a URL",
+            false => "are for servers on stdio: give a command, behind --",
+        },
+        () if all_are(conformance::Era::Modern) => {
+            "are of the modern era, in which the server was not tested"
+        }
+        () if all_are(conformance::Era::Legacy) => {
+            "are of the legacy era, in which the server was not tested"
+        }
+        () => "apply to none of the revisions that were tested",
+    };
+    Error::invalid(format!("Nothing was tested: the checks of --only {} {what}.", only.join(", ")))
 }

@@ -11,7 +11,7 @@ use super::check::{Check, Era, Level, Stop};
 use super::evidence::{Evidence, Scribe};
 use super::expect::what_came;
 use super::opening::{Shut, longest, open, question, why};
-use super::{checks, page};
+use super::{checks, login, page};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::peer::{Dialler, Exchange, Options, Refused, Target};
@@ -129,13 +129,15 @@ pub struct Report {
     pub refused: Refused,
     /// Tools that were to be called and that the server does not have.
     pub no_such_tools: Vec<String>,
+    /// Those that it has, where some were to be called that it does not have.
+    pub tools: Vec<String>,
 }
 
 impl Report {
     /// One of `target` in which nothing is found yet.
     pub(super) fn new(target: String) -> Report {
-        let (lanes, findings, no_such_tools) = (Vec::new(), Vec::new(), Vec::new());
-        Report { target, lanes, findings, sent: 0, refused: Refused::default(), no_such_tools }
+        let (lanes, findings, no_such_tools, tools) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Report { target, lanes, findings, sent: 0, refused: Refused::default(), no_such_tools, tools }
     }
 
     /// How many findings are of this kind, by [`Outcome::word`].
@@ -204,7 +206,8 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
                         report.findings.push(finding);
                     }
                 }
-                if let Some(missing) = not_there(&mut bench).await {
+                if let Some((missing, tools)) = not_there(&mut bench).await {
+                    report.tools = tools;
                     named = Some(named.map_or(missing.clone(), |before| &before & &missing));
                 }
                 bench.peer.close(Duration::from_secs(2)).await;
@@ -250,15 +253,17 @@ fn refusals(first: &Dialler, other: Option<&Dialler>) -> Refused {
     all
 }
 
-/// The tools that are to be called and that the server does not list; `None` where nobody named one, or it lists none.
-async fn not_there(bench: &mut Bench) -> Option<BTreeSet<String>> {
+/// The tools that are to be called and that the server does not list, and those that it lists; `None` where nobody named
+/// one, or it has no list.
+async fn not_there(bench: &mut Bench) -> Option<(BTreeSet<String>, Vec<String>)> {
     let calls = bench.calls.clone();
     if calls.is_empty() {
         return None;
     }
     let listed = bench.list("tools/list").await.ok()?;
-    let is_listed = |name: &str| listed.items.iter().any(|tool| tool["name"] == name);
-    Some(calls.keys().filter(|name| !is_listed(name)).cloned().collect())
+    let names = listed.items.iter().filter_map(|tool| tool.get("name")?.as_str());
+    let names: Vec<_> = names.map(str::to_owned).collect();
+    Some((calls.keys().filter(|name| !names.contains(name)).cloned().collect(), names))
 }
 
 /// The second identity in the lane of `revision`.
@@ -281,7 +286,7 @@ fn is_tested(lane: &LaneReport, revision: Revision) -> bool {
 /// The checks that are wanted; those of two identities where there are two.
 fn choose(only: &[String], two: bool) -> Result<Vec<&'static Check>> {
     if let Some(unknown) = only.iter().find(|wanted| !checks::all().any(|check| check.is_of(wanted))) {
-        return Err(Error::invalid(format!("There is no check {unknown:?}; --list shows them.")));
+        return Err(Error::invalid(no_such_check(unknown)));
     }
     let wanted = |check: &&Check| only.is_empty() || only.iter().any(|wanted| check.is_of(wanted));
     let apt = |check: &&Check| two || !check.id.starts_with("identity.");
@@ -292,6 +297,21 @@ fn choose(only: &[String], two: bool) -> Result<Vec<&'static Check>> {
         )),
         false => Ok(chosen),
     }
+}
+
+/// What to say of an id that no check has, nor begins with: which there are of its family, or which families.
+fn no_such_check(unknown: &str) -> String {
+    let family = unknown.split('.').next().unwrap_or_default();
+    let ids: Vec<_> = login::all().map(|check| check.id).collect();
+    let of_family: Vec<_> = ids.iter().copied().filter(|id| id.split('.').next() == Some(family)).collect();
+    let (what, all) = match of_family.is_empty() {
+        true => {
+            let all: BTreeSet<_> = ids.iter().filter_map(|id| id.split('.').next()).collect();
+            ("they begin with".to_owned(), all.into_iter().collect())
+        }
+        false => (format!("of {family} there are"), of_family),
+    };
+    format!("There is no check {unknown:?}; {what} {}. --list tells what each is about.", all.join(", "))
 }
 
 fn target_text(target: &Target) -> String {

@@ -77,3 +77,76 @@ fn what_is_expected_to_fail_and_does_not_is_a_failure() {
     let ran = conformance(&["--list"], None);
     assert!(String::from_utf8_lossy(&ran.stdout).contains("tools.list"));
 }
+
+#[test]
+fn what_cannot_be_run_is_refused_and_says_what_to_do() {
+    let nowhere = "http://127.0.0.1:1/mcp";
+    let check = |arguments: &[&str], said: &str| {
+        let ran = conformance(arguments, None);
+        let err = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.code() == Some(2) && err.contains(said), "{arguments:?}: {err} lacks {said:?}");
+        assert!(ran.stdout.is_empty() && !err.contains("cannot be reached"), "{arguments:?}: {err}");
+    };
+    let check_call = |call: &str, said: &str| check(&[nowhere, "--call", call], said);
+    check_call("get_weather", "wanted is the name of a tool and its arguments as a JSON object");
+    check_call("={}", "wanted is the name of a tool");
+    check_call(
+        "a={",
+        "the arguments are no JSON (EOF while parsing an object at line 1 column 1); wanted is",
+    );
+    check_call("a=", "the arguments are no JSON (EOF while parsing a value at line 1 column 0); wanted is");
+    check_call("a=[1]", "the arguments are no JSON object; wanted is");
+    check(&[nowhere, "--call", "a={}", "--call", "a={\"b\":1}"], "--call a is there twice");
+    check(&[nowhere, "--era", "old"], "possible values: modern, legacy, both");
+    check(&[nowhere, "--revision", "2025-11-26"], "there are 2026-07-28, 2025-11-25, 2025-06-18, 2025-03-26");
+    check(&[nowhere, "--era", "modern", "--revision", "2025-11-25"], "leave out one of the two");
+    check(&[nowhere, "--era", "legacy", "--revision", "2026-07-28"], "leave out one of the two");
+    check(&[nowhere, "--only", "tols"], "There is no check \"tols\"; they begin with auth, caching,");
+    check(&[nowhere, "--only", "tools.lists"], "of tools there are tools.list, tools.list.unique-names,");
+    check(&[nowhere, "--only", "auth.nothing"], "of auth there are auth.challenge-401,");
+    check(&[nowhere, "--only", ""], "There is no check \"\"");
+    check(&[nowhere, "--only", "auth"], "give --login");
+    check(&[nowhere, "--only", "identity"], "give --other-header or --other-login");
+    check(&[nowhere, "--browser", "firefox"], "--browser is for signing in: give --login too");
+    check(&[nowhere, "--client-id", "a"], "--client-id is for signing in: give --login too");
+    check(&[nowhere, "--login", "--header", "authorization: a"], "two credentials for one identity");
+    check(&[nowhere, "--other-login", "--other-header", "a: b"], "cannot be used with");
+    check(&[nowhere, "--header", "a"], "wanted is 'Name: value'");
+    check(&[nowhere, "--timeout", "0"], "0 is not in 1..=600");
+    check(&[nowhere, "--output", "xml"], "possible values: text, json, junit, sarif");
+    check(
+        &[nowhere, "--output-file", "/nowhere/at/all.json"],
+        "there is no folder /nowhere/at; make it first",
+    );
+    check(&[nowhere, "--expected-failures", "/nowhere"], "/nowhere cannot be read");
+    check(&[nowhere, "--", "cat"], "cannot be used with");
+    check(&["--login", "--", "cat"], "cannot be used with");
+    check(&["--header", "a: b", "--", "cat"], "cannot be used with");
+    check(&["--ca-file", "a", "--", "cat"], "cannot be used with");
+    check(&["--", "/nowhere/server"], "/nowhere/server cannot be started");
+    check(&["ftp://a.example/"], "is no URL of an MCP server, such as https://");
+    check(&["nowhere"], "is no URL of an MCP server");
+    check(&[], "<URL>");
+}
+
+#[test]
+fn what_a_server_does_not_have_is_named_with_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = key(folder.path(), "shop", false);
+    let server = Server::start(folder.path(), Limits::default());
+    let (url, header) = (format!("http://{}/mcp/", server.address), format!("Authorization: Bearer {key}"));
+    let check = |arguments: &[&str], code: i32, said: &str| {
+        let ran = conformance(&[&[&*url, "--header", &*header], arguments].concat(), None);
+        let err = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.code() == Some(code) && err.contains(said), "{arguments:?}: {err} lacks {said:?}");
+    };
+    let lacking = "--call list_robots: the server has no such tool. It has list_chatbots, ";
+    check(&["--only", "tools.list", "--call", "list_robots={}"], 0, lacking);
+    check(&["--only", "tools.list", "--call", "list_robots={}"], 0, " more.\n");
+    let stdio = "the checks of --only stdio are for servers on stdio: give a command, behind --";
+    check(&["--only", "stdio"], 2, stdio);
+    let modern = "the checks of --only removed are of the modern era, in which the server was not tested";
+    check(&["--only", "removed", "--era", "legacy"], 2, modern);
+    let legacy = "the checks of --only session are of the legacy era, in which the server was not tested";
+    check(&["--only", "session", "--era", "modern"], 2, legacy);
+}

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use hyper::header::HeaderName;
+use hyper::header::{AUTHORIZATION, HeaderName};
 
 use crate::cli::fields::{self, Field};
 use crate::client;
 use crate::conformance::login::{Browser, Logins, Options};
+use crate::error::{Error, Result};
 use crate::peer;
 
 /// The flags.
@@ -32,6 +33,24 @@ pub(super) struct Identities {
 }
 
 impl Identities {
+    /// Whether they can be followed beside the fields of the first identity.
+    pub(super) fn fit(&self, headers: &[Field]) -> Result<()> {
+        let nobody_signs_in = !self.login && self.other_login.is_none();
+        let wrong = match () {
+            () if nobody_signs_in && self.browser.is_some() => {
+                "--browser is for signing in: give --login too."
+            }
+            () if nobody_signs_in && self.client_id.is_some() => {
+                "--client-id is for signing in: give --login too."
+            }
+            () if self.login && headers.iter().any(|(name, _)| name == AUTHORIZATION) => {
+                "--login and --header Authorization are two credentials for one identity: leave out one of the two."
+            }
+            () => return Ok(()),
+        };
+        Err(Error::invalid(wrong))
+    }
+
     /// The second identity's options, where it comes by fields.
     pub(super) fn other(&self, options: &peer::Options) -> Option<peer::Options> {
         if self.other_headers.is_empty() {

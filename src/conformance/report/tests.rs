@@ -202,7 +202,10 @@ impl Element {
         });
         let mut element =
             Element { name: name.to_owned(), attributes: attributes.collect(), children: Vec::new() };
-        while !is_empty {
+        if is_empty {
+            return (element, rest);
+        }
+        loop {
             rest = &rest[rest.find('<').unwrap()..];
             if let Some(after) = rest.strip_prefix(&*format!("</{name}>")) {
                 return (element, after);
@@ -211,7 +214,6 @@ impl Element {
             element.children.push(child);
             rest = after;
         }
-        (element, rest)
     }
 
     fn count(&self, name: &str) -> String {
