@@ -2,7 +2,9 @@
 //! apart from the private cause, which is logged once at the edge.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::{fmt, io};
 
 /// What went wrong, as far as whoever asked must know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,25 @@ impl Error {
         Error::new(Kind::Invalid, public)
     }
 
+    /// A command that cannot be started, and what to do about it.
+    pub fn not_started(program: &OsStr, error: io::Error) -> Error {
+        let name = program.display();
+        let has_folder = Path::new(program).components().count() > 1;
+        let why = match error.kind() {
+            io::ErrorKind::NotFound if has_folder => {
+                "there is no such file, or its #! line names none".to_owned()
+            }
+            io::ErrorKind::NotFound => {
+                "PATH has no such command; install it, or give its whole path".to_owned()
+            }
+            io::ErrorKind::PermissionDenied => {
+                "it may not be executed; chmod +x it, or name its interpreter".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        Error::invalid(format!("{name} cannot be started: {why}.")).because(error)
+    }
+
     /// Not there, or not theirs.
     pub fn not_found(public: impl Into<String>) -> Error {
         Error::new(Kind::NotFound, public)
@@ -149,6 +170,27 @@ const SECRET_CHARS: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_does_not_start_is_told_with_what_to_do() {
+        let check = |program: &str, kind: io::ErrorKind, expected: &str| {
+            let error = Error::not_started(OsStr::new(program), kind.into());
+            assert_eq!(error.public, format!("{program} cannot be started: {expected}."));
+            assert_eq!(error.kind.exit_code(), 2);
+        };
+        check(
+            "nosuch",
+            io::ErrorKind::NotFound,
+            "PATH has no such command; install it, or give its whole path",
+        );
+        check("./run", io::ErrorKind::NotFound, "there is no such file, or its #! line names none");
+        check(
+            "a.py",
+            io::ErrorKind::PermissionDenied,
+            "it may not be executed; chmod +x it, or name its interpreter",
+        );
+        check("x", io::ErrorKind::OutOfMemory, "out of memory");
+    }
 
     #[test]
     fn credentials_are_masked() {

@@ -1,7 +1,7 @@
 //! The command line: a file for each command, a line for each in the table below.
 //!
 //! A command gets the settings as they were found, writes its answer to stdout and fails with one plain sentence on
-//! stderr. Exit codes: 0 done, 1 failed, 2 wrong arguments or settings.
+//! stderr. Exit codes: 0 done, 1 failed, 2 wrong arguments or settings; `record` passes on that of the command it runs.
 // The documentation of an argument is its help text, where brackets and bare addresses are what they seem.
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
@@ -53,6 +53,8 @@ pub struct Context {
     pub clock: Clock,
     /// Say more, on stderr.
     pub verbose: bool,
+    /// What the process exits with when the command is done and did not fail.
+    pub code: ExitCode,
 }
 
 impl Context {
@@ -191,7 +193,7 @@ pub fn run() -> ExitCode {
     };
     let verbose = cli.everywhere.verbose;
     match start(cli, &flags::collect(&matches)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output::complain(&error, verbose);
             ExitCode::from(error.kind.exit_code())
@@ -199,14 +201,16 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn start(cli: Cli, flags: &crate::config::Flags) -> Result<()> {
+fn start(cli: Cli, flags: &crate::config::Flags) -> Result<ExitCode> {
     let config = Config::load(flags, &Environment::of_process()?)?;
     logging::start(&config)?;
     for variable in &config.unknown_variables {
         tracing::warn!(variable, "an environment variable looks like a setting but is none");
     }
     let verbose = cli.everywhere.verbose;
-    cli.command.run(&mut Context { config, out: Output::default(), clock: Clock::System, verbose })
+    let (out, clock, code) = (Output::default(), Clock::System, ExitCode::SUCCESS);
+    let mut context = Context { config, out, clock, verbose, code };
+    cli.command.run(&mut context).map(|()| context.code)
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus};
 
 use super::{Context, runtime};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::local::stopped;
 use crate::protocol::transcript::Transport;
-use crate::record::{self, Recording, proxy::Proxy, wrapper};
+use crate::record::{self, Recorder, Recording, proxy::Proxy, wrapper};
 
 /// `chaterimo record --out FILE URL`, or `chaterimo record --out FILE -- COMMAND…`
 #[derive(clap::Args)]
@@ -56,24 +57,34 @@ impl Args {
     async fn over_http(&self, url: &str, context: &mut Context) -> Result<()> {
         let proxy = Proxy::bind(self.address, url, self.ca_file.clone()).await?;
         let recording = self.begin(Transport::Http, context)?;
-        let (url, recorder) = (proxy.url().to_owned(), recording.recorder());
         tokio::select! {
             biased; // Who reads the URL may have us stopped at once.
             () = stopped() => {}
-            end = async { context.out.line(url)?; proxy.run(recorder).await; Ok::<(), Error>(()) } => end?,
+            end = pass(proxy, recording.recorder(), context) => end?,
         }
-        let messages = recording.finish()?;
-        context.out.line(format!("Recorded {messages} messages in {}.", self.out.display()))
+        match recording.finish()? {
+            0 => context.out.line(self.nothing()),
+            messages => context.out.line(format!("Recorded {messages} messages in {}.", self.out.display())),
+        }
     }
 
-    async fn on_stdio(&self, context: &Context) -> Result<()> {
+    /// What the command exits with is what this process does.
+    async fn on_stdio(&self, context: &mut Context) -> Result<()> {
         let recording = self.begin(Transport::Stdio, context)?;
         let status = wrapper::run(&self.command, recording.recorder()).await;
-        recording.finish()?;
-        match status? {
-            status if status.success() => Ok(()),
-            status => Err(Error::new(Kind::Unavailable, format!("The command ended with {status}."))),
+        let messages = recording.finish()?;
+        if let Some(status) = status?.filter(|status| !status.success()) {
+            context.out.note(format!("chaterimo: The command ended with {status}."));
+            context.code = code_of(status);
         }
+        if messages == 0 {
+            context.out.note(self.nothing());
+        }
+        Ok(())
+    }
+
+    fn nothing(&self) -> String {
+        format!("Nothing was said, and so {} is not made.", self.out.display())
     }
 
     fn begin(&self, transport: Transport, context: &Context) -> Result<Recording> {
@@ -86,4 +97,28 @@ impl Args {
             keep_emails: self.keep_emails,
         })
     }
+}
+
+/// Says where the proxy is, and on stderr whether there is a server behind it; passes on until dropped.
+async fn pass(proxy: Proxy, recorder: Recorder, context: &mut Context) -> Result<()> {
+    context.out.line(proxy.url())?;
+    let probe = proxy.probe();
+    let told = async {
+        if let Err(error) = probe.await {
+            let until = "Start it, or look at the URL; until then clients are answered with HTTP 502.";
+            context.out.note(format!("chaterimo: {} {until}", error.public));
+        }
+    };
+    tokio::join!(proxy.run(recorder), told);
+    Ok(())
+}
+
+/// That of the command; of one that was killed by a signal 128 and its number, as shells have it.
+fn code_of(status: ExitStatus) -> ExitCode {
+    #[cfg(unix)]
+    let killed = std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| 128 + signal);
+    #[cfg(not(unix))]
+    let killed = None;
+    let code = status.code().or(killed).and_then(|code| u8::try_from(code).ok());
+    ExitCode::from(code.unwrap_or(1))
 }

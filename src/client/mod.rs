@@ -107,6 +107,14 @@ impl Client {
         }
     }
 
+    /// Whether the server of `uri` can be reached: connects, with TLS where that is wanted, and says nothing.
+    ///
+    /// # Errors
+    /// Those of [`Client::send`].
+    pub async fn reach(&self, uri: &Uri) -> Result<()> {
+        self.connect(&Origin::of(uri)?).await.map(drop)
+    }
+
     async fn connect(&self, origin: &Origin) -> Result<Connection> {
         let tls = if origin.https { Some(self.tls()?) } else { None };
         origin.connect(tls, self.options.connect, self.options.public_only).await

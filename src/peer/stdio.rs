@@ -60,9 +60,7 @@ impl Stdio {
             .stderr(Pipe::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|e| {
-                Error::invalid(format!("{} cannot be started: {e}.", program.display())).because(e)
-            })?;
+            .map_err(|e| Error::not_started(program, e))?;
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {

@@ -101,7 +101,7 @@ impl Recording {
         self.recorder.clone()
     }
 
-    /// Ends the recording: how many messages are in the file.
+    /// Ends the recording: how many messages are in the file. Where nothing was said there is no file.
     ///
     /// # Errors
     /// When the file could not be written to the end.
@@ -109,7 +109,11 @@ impl Recording {
         let _ = self.recorder.notes.send(None);
         let written = self.writer.join().map_err(|_| Error::internal("the recorder's thread panicked"))?;
         let what = format!("{} could not be written to the end.", self.out.display());
-        written.map_err(|e| Error::invalid(what).because(e))
+        let written = written.map_err(|e| Error::invalid(what).because(e))?;
+        if written == 0 && std::fs::metadata(&self.out).is_ok_and(|file| file.is_file() && file.len() == 0) {
+            let _ = std::fs::remove_file(&self.out);
+        }
+        Ok(written)
     }
 }
 
@@ -122,6 +126,7 @@ fn create(path: &Path) -> Result<File> {
     options.open(path).map_err(|e| {
         let why = match e.kind() {
             io::ErrorKind::AlreadyExists => "it exists; name another file".to_owned(),
+            io::ErrorKind::NotFound => "its folder is not there".to_owned(),
             _ => e.to_string(),
         };
         Error::invalid(format!("{} cannot be made: {why}.", path.display())).because(e)
@@ -167,7 +172,9 @@ impl Writer {
                 Ok(None) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.introduce(None)?;
+        if !self.held.is_empty() {
+            self.introduce(None)?;
+        }
         Ok(self.written)
     }
 

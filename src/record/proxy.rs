@@ -80,7 +80,16 @@ impl Proxy {
         &self.url
     }
 
-    /// Passes on and notes until dropped.
+    /// Whether the server listens: a connection and no more. It may be started later, so nobody need be stopped by it.
+    ///
+    /// # Errors
+    /// `Unavailable` when it does not.
+    pub fn probe(&self) -> impl Future<Output = Result<()>> + use<> {
+        let (client, origin) = (self.target.client.clone(), self.target.origin.clone());
+        async move { client.reach(&origin.parse().map_err(Error::internal)?).await }
+    }
+
+    /// Passes on and notes until dropped. Where the server cannot be reached its client gets HTTP 502 and why.
     pub async fn run(self, recorder: Recorder) {
         let target = self.target;
         self.local

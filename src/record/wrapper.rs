@@ -18,11 +18,12 @@ use crate::protocol::transcript::{From, MAX_LINE_BYTES};
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs `command` with its arguments; its stdin and stdout are this process's, noted as they pass, its stderr is
-/// this one's. Ends when the command does. When this process is told to stop, the command's stdin is closed.
+/// this one's. Ends when the command does, and says how. When this process is told to stop, the command's stdin is closed,
+/// and how it then ends says nothing: `None`.
 ///
 /// # Errors
 /// `Invalid` when the command cannot be started.
-pub async fn run(command: &[OsString], recorder: Recorder) -> Result<ExitStatus> {
+pub async fn run(command: &[OsString], recorder: Recorder) -> Result<Option<ExitStatus>> {
     let (program, arguments) =
         command.split_first().ok_or_else(|| Error::invalid("There is no command to run."))?;
     let mut child = Command::new(program)
@@ -31,26 +32,27 @@ pub async fn run(command: &[OsString], recorder: Recorder) -> Result<ExitStatus>
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|e| Error::invalid(format!("{} cannot be started: {e}.", program.display())).because(e))?;
+        .map_err(|e| Error::not_started(program, e))?;
     let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(Error::internal("a child without pipes"));
     };
     let said = tokio::spawn(pass(tokio::io::stdin(), to, Noted::new(From::Client, recorder.clone())));
     let answered = pass(from, tokio::io::stdout(), Noted::new(From::Server, recorder));
-    tokio::select! {
-        () = answered => {}
-        () = stopped() => said.abort(),
-    }
+    let told = tokio::select! {
+        biased; // A terminal tells both to stop.
+        () = stopped() => { said.abort(); true }
+        () = answered => false,
+    };
     // Its stdout is at its end, or its stdin is.
-    let status = tokio::time::timeout(FAREWELL, child.wait()).await;
-    said.abort();
-    match status {
-        Ok(status) => status.map_err(Error::internal),
+    let status = match tokio::time::timeout(FAREWELL, child.wait()).await {
+        Ok(status) => status,
         Err(_) => {
             child.kill().await.map_err(Error::internal)?;
-            child.wait().await.map_err(Error::internal)
+            child.wait().await
         }
-    }
+    };
+    said.abort();
+    status.map(|status| (!told).then_some(status)).map_err(Error::internal)
 }
 
 /// Passes bytes on as they come, to the end of either side.

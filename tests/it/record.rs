@@ -1,32 +1,40 @@
-//! `chaterimo record -- COMMAND` as a process: what passes, what is noted, and the exit code.
+//! `chaterimo record` as a process: what passes, what is noted, and the exit code.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 
 use chaterimo::protocol::transcript::{From, Transcript, Transport};
 
-/// Records `command` with `input` on stdin; what came of it, and the transcript.
-fn record(command: &[&str], input: &[u8]) -> (Output, Transcript) {
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("out.jsonl");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_chaterimo"))
+/// A recorder that writes `out.jsonl` in `home`.
+fn start(home: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_chaterimo"))
         .env_clear()
-        .env("HOME", home.path())
+        .env("HOME", home)
         .env("PATH", "/usr/bin:/bin")
-        .args(["record", "--readonly", "--about", "a test", "--out"])
-        .arg(&file)
-        .arg("--data-dir")
-        .arg(home.path())
-        .arg("--")
-        .args(command)
+        .current_dir(home)
+        .args(["record", "--out", "out.jsonl"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
+        .unwrap()
+}
+
+/// Records `command` with `input` on stdin; what came of it, and what is in the file, if there is one.
+fn run(command: &[&str], input: &[u8]) -> (Output, Option<String>) {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = start(home.path(), &[&["--readonly", "--about", "a test", "--"], command].concat());
+    let _ = child.stdin.take().unwrap().write_all(input); // A command may have ended before it is read.
     let output = child.wait_with_output().unwrap();
-    (output, Transcript::parse(&std::fs::read_to_string(file).unwrap()).unwrap())
+    (output, std::fs::read_to_string(home.path().join("out.jsonl")).ok())
+}
+
+fn record(command: &[&str], input: &[u8]) -> (Output, Transcript) {
+    let (output, text) = run(command, input);
+    (output, Transcript::parse(&text.unwrap()).unwrap())
 }
 
 #[test]
@@ -54,26 +62,80 @@ fn lines_pass_untouched_and_are_noted_without_secrets() {
 fn a_command_that_fails_is_told_and_what_it_said_is_kept() {
     let (output, transcript) =
         record(&["sh", "-c", "echo '{\"jsonrpc\":\"2.0\",\"method\":\"x\"}'; exit 3"], b"");
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8(output.stderr).unwrap().contains("exit status: 3"));
     assert_eq!(transcript.lines.len(), 1);
+    let (output, _) = run(&["sh", "-c", "kill -9 $$"], b"");
+    assert_eq!(output.status.code(), Some(128 + 9));
+}
+
+#[test]
+fn where_nothing_was_said_there_is_no_file() {
+    let check = |command: &[&str], code: i32, expected: &str| {
+        let (output, text) = run(command, b"");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), text), (Some(code), None), "{command:?}: {told}");
+        assert!(told.contains(expected), "{told}");
+    };
+    let nothing = "Nothing was said, and so out.jsonl is not made.\n";
+    check(&["nosuch"], 2, "chaterimo: nosuch cannot be started: PATH has no such command; ");
+    check(&["/nonexistent/server"], 2, "there is no such file");
+    check(&["/etc/passwd"], 2, "it may not be executed; ");
+    check(&["true"], 0, nothing);
+    check(&["sh", "-c", "exit 3"], 3, nothing);
+}
+
+/// The status and the body of the answer to a message.
+fn post(origin: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(origin.strip_prefix("http://").unwrap()).unwrap();
+    let message = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json";
+    write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{message}", message.len()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn a_server_that_does_not_listen_yet_is_told_once_and_may_be_started_later() {
+    let home = tempfile::tempdir().unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = start(home.path(), &[&format!("http://{address}/mcp")]);
+    let line = |stream: &mut dyn std::io::Read| {
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        line
+    };
+    let url = line(child.stdout.as_mut().unwrap());
+    let origin = url.trim().strip_suffix("/mcp").unwrap();
+    let unreachable = format!("http://{address} cannot be reached: connection refused.");
+    let told = line(child.stderr.as_mut().unwrap());
+    assert!(told.starts_with(&format!("chaterimo: {unreachable} Start it, or look at the URL; ")), "{told}");
+    assert_eq!(post(origin), (502, unreachable));
+
+    let server = TcpListener::bind(address).unwrap();
+    let answered = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").unwrap();
+    });
+    assert_eq!(post(origin), (200, "{}".to_owned()));
+    answered.join().unwrap();
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "it is told once");
+    let text = std::fs::read_to_string(home.path().join("out.jsonl")).unwrap();
+    assert_eq!(Transcript::parse(&text).unwrap().lines.len(), 4);
 }
 
 #[test]
 fn a_recorder_that_is_killed_leaves_what_was_said() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("out.jsonl");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_chaterimo"))
-        .env_clear()
-        .env("HOME", home.path())
-        .env("PATH", "/usr/bin:/bin")
-        .args(["record", "--out"])
-        .arg(&file)
-        .args(["--", "cat"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = start(home.path(), &["--", "cat"]);
     // The client does not say who it is, and nothing ends the recording.
     let line = "{\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n";
     child.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
