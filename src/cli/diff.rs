@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::fields::{self, Field};
-use super::{Context, runtime};
+use super::{Context, reading, runtime};
 use crate::diff::{Class, LISTS, Surface, changes};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Dialler, Options, Peer, Target};
@@ -99,8 +99,7 @@ fn ask(url: &str, headers: &[Field]) -> Result<Surface> {
 
 fn read_file(path: &Path) -> Result<Surface> {
     let named = |text: String| Error::invalid(format!("{}: {text}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| named(format!("it cannot be read: {e}.")))?;
-    Surface::parse(&text).map_err(|e| named(e.public))
+    Surface::parse(&reading::text(path)?).map_err(|e| named(e.public))
 }
 
 /// The tools of the files in it, by the names of the files.

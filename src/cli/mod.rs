@@ -21,6 +21,7 @@ mod logging;
 mod org;
 mod output;
 mod plan;
+mod reading;
 mod record;
 mod replay;
 mod restore;

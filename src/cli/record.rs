@@ -13,6 +13,8 @@ use crate::record::{self, Recorder, Recording, proxy::Proxy, wrapper};
 
 /// `chaterimo record --out FILE URL`, or `chaterimo record --out FILE -- COMMAND…`
 #[derive(clap::Args)]
+#[command(override_usage = "chaterimo record [OPTIONS] --out <FILE> <URL>\n       \
+                            chaterimo record [OPTIONS] --out <FILE> -- <COMMAND>...")]
 pub struct Args {
     /// The file to write, one JSON line a message; it must not exist
     #[arg(long, value_name = "FILE")]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Context, runtime};
+use super::{Context, reading, runtime};
 use crate::error::{Error, Kind, Result};
 use crate::local::stopped;
 use crate::protocol::transcript::Transcript;
@@ -32,7 +32,7 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
-        let transcript = read(&self.recording)?;
+        let transcript = reading::recording(&self.recording)?;
         let tell = |text: &str| complain(text);
         let (faults, missing) = match self.stdio {
             true => {
@@ -65,15 +65,6 @@ impl Args {
         runtime.shutdown_background();
         outcome
     }
-}
-
-/// The recording in `file`.
-pub(super) fn read(file: &std::path::Path) -> Result<Transcript> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|e| Error::invalid(format!("{} cannot be read: {e}.", file.display())).because(e))?;
-    Transcript::parse(&text).map_err(|e| {
-        Error::invalid(format!("{}: {} Is it a recording?", file.display(), e.public)).because(e)
-    })
 }
 
 fn complain(text: &str) {

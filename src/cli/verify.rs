@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fields::{self, Field};
-use super::replay::read;
-use super::{Context, runtime};
+use super::{Context, reading, runtime};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Dialler, Options, Target};
 use crate::protocol::transcript::compare::{Difference, Pointer};
@@ -14,6 +13,8 @@ use crate::verify::{Drift, Report, verify};
 
 /// `chaterimo verify FILE URL`, or `chaterimo verify FILE -- COMMAND…`
 #[derive(clap::Args)]
+#[command(override_usage = "chaterimo verify [OPTIONS] <FILE> <URL>\n       \
+                            chaterimo verify [OPTIONS] <FILE> -- <COMMAND>...")]
 pub struct Args {
     /// The recording, made by `chaterimo record`
     #[arg(value_name = "FILE")]
@@ -25,7 +26,7 @@ pub struct Args {
     #[arg(long = "ignore", value_name = "POINTER")]
     ignored: Vec<String>,
     /// The longest to wait for an answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     /// Write JSON
     #[arg(long)]
@@ -43,7 +44,7 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> Result<()> {
-        let transcript = read(&self.recording)?;
+        let transcript = reading::recording(&self.recording)?;
         let ignored: Vec<Pointer> =
             self.ignored.iter().map(|pointer| Pointer::parse(pointer)).collect::<Result<_>>()?;
         let target = self.url.clone().map_or_else(|| Target::Command(self.command.clone()), Target::Url);
@@ -80,14 +81,14 @@ fn show(report: &Report, context: &mut Context) -> Result<()> {
         context.out.line(format!("  {difference}"))?;
     }
     if report.unanswered > 0 {
-        context
-            .out
-            .line(format!("{} have no answer in the recording and are not compared.", report.unanswered))?;
+        let unanswered = report.unanswered;
+        context.out.line(format!("Not compared, for the recording has no answer to them: {unanswered}."))?;
     }
     match report.drifted {
         0 => {
             let compared = report.messages - report.unanswered;
-            context.out.line(format!("{compared} messages are answered as recorded."))
+            let messages = if compared == 1 { "message is" } else { "messages are" };
+            context.out.line(format!("{compared} {messages} answered as recorded."))
         }
         _ => Ok(()),
     }

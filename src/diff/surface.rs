@@ -28,19 +28,27 @@ impl Surface {
     /// # Errors
     /// `Invalid` when it is none of these.
     pub fn parse(text: &str) -> Result<Surface> {
-        if let Ok(value) = serde_json::from_str::<Value>(text) {
-            let mut surface = Surface::default();
-            return match surface.take(value) {
-                true => Ok(surface),
-                false => Err(Error::invalid(
-                    "It holds no tools: what is read is a recording, the result of tools/list, an array of tools, or a tool.",
-                )),
-            };
+        match serde_json::from_str::<Value>(text) {
+            Ok(value) => return Surface::in_json(value),
+            Err(error) if !is_recording(text) => {
+                return Err(Error::invalid(format!("It is no recording, and no JSON: {error}.")));
+            }
+            Err(_) => {}
         }
         let surface = Surface::of(&Transcript::parse(text)?);
         match surface == Surface::default() {
             true => Err(Error::invalid("The recording holds no answer to tools/list.")),
             false => Ok(surface),
+        }
+    }
+
+    fn in_json(value: Value) -> Result<Surface> {
+        let mut surface = Surface::default();
+        match surface.take(value) {
+            true => Ok(surface),
+            false => Err(Error::invalid(
+                "It holds no tools: what is read is a recording, the result of tools/list, an array of tools, or a tool.",
+            )),
         }
     }
 
@@ -108,6 +116,12 @@ impl Surface {
         }
         is_tool
     }
+}
+
+/// Whether `text` begins as a recording does; the rest may be broken.
+fn is_recording(text: &str) -> bool {
+    let first = text.lines().find(|line| !line.trim().is_empty());
+    first.is_some_and(|line| line.contains("\"transcript\""))
 }
 
 fn is_later_page(turn: &Turn) -> bool {

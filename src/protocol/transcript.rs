@@ -142,13 +142,8 @@ impl Transcript {
     pub fn parse(text: &str) -> Result<Transcript> {
         let text = whole_lines(text);
         let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let (_, first) = lines.next().ok_or_else(|| Error::invalid("The transcript is empty."))?;
-        let mut header: Header = read(0, first)?;
-        if header.transcript != VERSION {
-            let text =
-                format!("Line 1: this is version {} of the format; {VERSION} is read.", header.transcript);
-            return Err(Error::invalid(text));
-        }
+        let (_, first) = lines.next().ok_or_else(|| Error::invalid("The file is empty."))?;
+        let mut header = header_of(first)?;
         let lines: Vec<Line> =
             lines.map(|(i, line)| read(i, line)).take(MAX_LINES + 1).collect::<Result<_>>()?;
         if lines.len() > MAX_LINES {
@@ -197,12 +192,34 @@ fn whole_lines(text: &str) -> &str {
     if cut { whole } else { text }
 }
 
+/// The first line. Its version stands before all else, for a later one may have other members.
+fn header_of(line: &str) -> Result<Header> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        transcript: u32,
+    }
+    let versioned = serde_json::from_str::<Versioned>(line).map_err(|error| {
+        let text = format!("Line 1 is no first line of a recording, such as {{\"transcript\":{VERSION},…}}.");
+        Error::invalid(text).because(error)
+    })?;
+    match versioned.transcript {
+        VERSION => read(0, line),
+        other => Err(Error::invalid(format!(
+            "Line 1: this is version {other} of the format, and {VERSION} is read; a later chaterimo may read it."
+        ))),
+    }
+}
+
 fn read<T: serde::de::DeserializeOwned>(index: usize, line: &str) -> Result<T> {
     let number = index + 1;
     if line.len() > MAX_LINE_BYTES {
         return Err(Error::invalid(format!("Line {number} has more than {MAX_LINE_BYTES} bytes.")));
     }
-    serde_json::from_str(line).map_err(|error| Error::invalid(format!("Line {number}: {error}.")))
+    serde_json::from_str(line).map_err(|error| {
+        // To the parser each line is the first.
+        let text = error.to_string().replace(" at line 1 column ", ", in column ");
+        Error::invalid(format!("Line {number}: {text}."))
+    })
 }
 
 #[cfg(test)]
@@ -235,7 +252,8 @@ mod tests {
             assert!(error.public.contains(expected), "{}", error.public);
         };
         check("", "empty");
-        check("{}", "Line 1: missing field");
+        check("{}", "Line 1 is no first line of a recording");
+        check("{\"transcript\":1}", "Line 1: missing field `client`, in column 16.");
         check(&TEXT.replace("\"transcript\":1", "\"transcript\":2"), "Line 1: this is version 2");
         check(&TEXT.replace("\"server\"", "\"nobody\""), "Line 3: unknown variant");
         check(&TEXT.replace("at_ms\":2", "at_ms\":-2"), "Line 3: invalid value");

@@ -169,7 +169,7 @@ fn a_server_that_is_not_there_is_no_drift() {
     check(&["--ignore", "result", "http://127.0.0.1:1/mcp"], "is no JSON pointer");
     let (code, _, err) = run(&["verify", "store.json", "http://127.0.0.1:1/mcp"]);
     assert_eq!(code, 2);
-    assert!(err.contains("Is it a recording?"), "{err}");
+    assert!(err.contains("Line 1 is no first line of a recording"), "{err}");
 }
 
 #[test]
