@@ -34,8 +34,10 @@ pub struct Listed {
     pub items: Vec<Value>,
     /// An exchange for each page.
     pub pages: Vec<Exchange>,
-    /// The pages never ended, or came back to where they were: in words.
+    /// The pages came back to where they were: in words.
     pub endless: Option<String>,
+    /// There are more pages than are asked for: in words.
+    pub cut: Option<String>,
 }
 
 /// The second identity in a lane: a bench of its own, or why it has none.
@@ -252,7 +254,8 @@ impl Bench {
             seen.push(next.clone());
             cursor = Some(next);
         }
-        // A long list is no fault: we only stop asking.
+        // A long list is no fault, and no success: we only stop asking.
+        listed.cut = Some(format!("{method} has more than {MAX_PAGES} pages"));
         Ok(listed)
     }
 

@@ -115,15 +115,7 @@ impl Dialler {
     pub fn new(options: Options) -> Result<Dialler> {
         let place = match &options.target {
             Target::Command(_) => Place::Command,
-            Target::Url(url) => {
-                let client = client::Options {
-                    ca_file: options.ca_file.clone(),
-                    head: options.patience,
-                    connect: options.patience.min(Duration::from_secs(10)),
-                    public_only: false,
-                };
-                Place::Http(Client::new(client)?, parse_url(url)?)
-            }
+            Target::Url(url) => Place::Http(client(&options)?, parse_url(url)?),
         };
         Ok(Dialler { options: Arc::new(options), place, sent: Arc::default(), refused: Arc::default() })
     }
@@ -162,6 +154,18 @@ impl Dialler {
     pub fn hurried(&self) -> Dialler {
         let first = self.options.patience;
         Dialler { options: Arc::new(Options { first, ..(*self.options).clone() }), ..self.clone() }
+    }
+
+    /// The same with connections of its own, on which nothing was said yet.
+    ///
+    /// # Errors
+    /// `Config` for a CA file that cannot be read.
+    pub fn apart(&self) -> Result<Dialler> {
+        let place = match &self.place {
+            Place::Http(_, url) => Place::Http(client(&self.options)?, url.clone()),
+            Place::Command => Place::Command,
+        };
+        Ok(Dialler { place, ..self.clone() })
     }
 
     /// How it talks.
@@ -203,6 +207,15 @@ impl Dialler {
             false => Err(Error::new(Kind::TooMany, format!("More than {limit} requests are not sent."))),
         }
     }
+}
+
+fn client(options: &Options) -> Result<Client> {
+    Client::new(client::Options {
+        ca_file: options.ca_file.clone(),
+        head: options.patience,
+        connect: options.patience.min(Duration::from_secs(10)),
+        public_only: false,
+    })
 }
 
 fn parse_url(url: &str) -> Result<Uri> {

@@ -1,15 +1,19 @@
 //! How a conversation begins: the handshake of the legacy era, discovery in the modern one; and that what a server
 //! declares is what it does.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::conformance::expect::{self, ensure, skip};
 use crate::conformance::{Bench, Lifespan, Verdict, differs, same};
 use crate::peer::Dialect;
-use crate::protocol::revision::Revision;
+use crate::protocol::revision::{Revision, SUPPORTED};
 
 const OLD: Lifespan = Lifespan::LEGACY;
 const NEW: Lifespan = Lifespan::MODERN;
+/// How long a server may take to answer a message of an era that it may not know: some never do.
+const MAYBE: Duration = Duration::from_secs(2);
 
 crate::conformance_checks! {
     "initialize.answers", "initialize answers", OLD, Must, same("basic/lifecycle#initialization"),
@@ -92,11 +96,42 @@ async fn agree(bench: &mut Bench, version: &str) -> Result<crate::peer::Exchange
     Ok(opening)
 }
 
+/// What a server answers with it supports, whatever it was asked for; and what it lists.
 async fn same_version(bench: &mut Bench) -> Verdict {
-    let asked = bench.revision.as_str();
-    let opening = agree(bench, asked).await?;
-    let agreed = &expect::result(&opening)?["protocolVersion"];
-    ensure(*agreed == json!(asked), || format!("asked for {asked}, the server answered {agreed}"))
+    let mut supported = offered(bench).await;
+    let mut answers = Vec::new();
+    for asked in SUPPORTED.iter().filter(|revision| !revision.is_modern()).map(|r| r.as_str()) {
+        let opening = agree(bench, asked).await?;
+        let agreed = opening.result().and_then(|result| result.get("protocolVersion")).cloned();
+        supported.extend(agreed.clone());
+        answers.push((asked, agreed, opening));
+    }
+    let own = bench.revision.as_str();
+    for (asked, agreed, opening) in answers {
+        if asked != own && !supported.contains(&json!(asked)) {
+            continue;
+        }
+        bench.show(&opening);
+        let Some(agreed) = agreed else {
+            return expect::fail(format!("asked for {asked}: {}", expect::what_came(&opening)));
+        };
+        ensure(agreed == json!(asked), || {
+            format!("asked for {asked}, which it supports, the server answered {agreed}")
+        })?;
+    }
+    Ok(())
+}
+
+/// The revisions that the server lists, where it is of the modern era too.
+async fn offered(bench: &Bench) -> Vec<Value> {
+    let Ok(mut peer) = bench.dialler.dial() else { return Vec::new() };
+    peer.speak_modern(Revision::MODERN.as_str(), json!({}));
+    let asked = tokio::time::timeout(MAYBE, peer.ask("server/discover", Value::Null)).await;
+    let listed = asked.ok().and_then(Result::ok);
+    let result = listed.as_ref().and_then(|listed| listed.result());
+    let versions = result.and_then(|result| result.get("supportedVersions")?.as_array().cloned());
+    peer.close(bench.moment()).await;
+    versions.unwrap_or_default()
 }
 
 async fn unknown_version(bench: &mut Bench) -> Verdict {
@@ -140,7 +175,9 @@ async fn stateless(bench: &mut Bench) -> Verdict {
     let methods = [("tools", "tools/list"), ("resources", "resources/list"), ("prompts", "prompts/list")];
     let method =
         methods.iter().find(|(capability, _)| bench.has(capability)).map_or("server/discover", |(_, m)| *m);
-    let mut peer = bench.another().await?;
+    // The connections of the lane have carried requests before.
+    let mut peer = bench.dialler.apart()?.dial()?;
+    peer.speak_modern(bench.revision.as_str(), json!({}));
     let message = peer.request(method, Value::Null);
     let raw = peer.post(&message);
     let asked = bench.raw_on(&mut peer, raw).await?;

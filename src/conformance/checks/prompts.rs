@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::tools::{bad_cursor_of, pages_of, unique};
+use super::tools::{bad_cursor_of, is_complete, pages_of, unique};
 use crate::conformance::expect::{self, ensure, skip};
 use crate::conformance::{Bench, Lifespan, Verdict, same};
 
@@ -76,9 +76,8 @@ async fn get(bench: &mut Bench) -> Verdict {
             refused.push(format!("{}: {}", name(prompt), expect::what_came(&got)));
             continue;
         };
-        let kind = result.get("resultType").and_then(Value::as_str).unwrap_or("complete");
         let messages = result.get("messages").and_then(Value::as_array);
-        ensure(messages.is_some() || kind != "complete", || format!("{} has no messages", name(prompt)))?;
+        ensure(messages.is_some() || !is_complete(result), || format!("{} has no messages", name(prompt)))?;
         let whole = |message: &Value| {
             let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
             ["user", "assistant"].contains(&role) && message.get("content").is_some_and(Value::is_object)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::tools::{bad_cursor_of, pages_of, unique};
+use super::tools::{bad_cursor_of, is_complete, pages_of, unique};
 use crate::conformance::expect::{self, ensure, skip};
 use crate::conformance::{Bench, Lifespan, Verdict, same};
 
@@ -112,9 +112,9 @@ async fn read(bench: &mut Bench) -> Verdict {
             let fits = blob.is_none_or(|blob| blob.as_str().is_some_and(base64));
             ensure(fits, || format!("the blob of {} is no base64", uri(item)))?;
         }
-        let kind = result.get("resultType").and_then(Value::as_str).unwrap_or("complete");
-        let complete = contents.is_some() || kind != "complete";
-        ensure(complete, || format!("{} was read without contents", uri(item)))?;
+        ensure(contents.is_some() || !is_complete(result), || {
+            format!("{} was read without contents", uri(item))
+        })?;
     }
     let tried = resources.items.len().min(MAX_READS);
     ensure(refused.len() < tried, || refused.join("; "))

@@ -24,10 +24,10 @@ crate::conformance_checks! {
     "A method that the server does not have gets HTTP 404 together with -32601.";
     "rpc.parse-error", "What is not JSON is refused", ANY, Should, same(JSON_RPC), [], parse_error,
     "Bytes that are not JSON get -32700.";
-    "rpc.parse-error-status", "What is not JSON has an error status", ANY.http(), Must,
+    "rpc.parse-error-status", "What is not JSON has an error status", ANY.http(), Should,
     differs("basic/transports#sending-messages-to-the-server", "basic/transports/streamable-http#sending-messages"),
     [], parse_status,
-    "What the server cannot accept gets an HTTP error status.";
+    "What is not JSON gets an HTTP error status, as the specification wants it of a notification that cannot be accepted.";
     "rpc.invalid-request", "What is no message is refused", ANY, Should, same(JSON_RPC), [], invalid_request,
     "JSON that is no message gets -32600.";
     "rpc.other-version", "Only JSON-RPC 2.0 is spoken", ANY, Should, same("basic#messages"), [], other_version,

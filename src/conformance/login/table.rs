@@ -37,6 +37,8 @@ const OAUTH_ERRORS: Source =
     same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2.4");
 const OAUTH_ANSWER: Source =
     same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-3.2.3");
+const OAUTH_NO_IMPLICIT: Source =
+    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-10.1");
 const OAUTH_REDIRECT: Source = same("https://www.rfc-editor.org/rfc/rfc9700#section-2.1");
 const REGISTRATION: Source = same("https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1");
 const REGISTRATION_ERROR: Source = same("https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2");
@@ -75,9 +77,9 @@ crate::conformance_checks! {
     "auth.server-https", "endpoints are private on the way", Lifespan::ONCE.http(), Must, COMMUNICATION, [],
     with_login,
     "The endpoints of the authorization server are https URLs, or on this machine.";
-    "auth.server-no-implicit", "no implicit grant is offered", Lifespan::ONCE.http(), Must,
-    same("https://www.rfc-editor.org/rfc/rfc9700#section-2.1.2"), [], with_login,
-    "The authorization server does not offer to return tokens from the authorization endpoint.";
+    "auth.server-no-implicit", "no implicit grant is offered", Lifespan::ONCE.http(), Should,
+    OAUTH_NO_IMPLICIT, [], with_login,
+    "The authorization server does not offer to return tokens from the authorization endpoint: OAuth 2.1 has left it out.";
     "auth.register-answer", "a client can register", Lifespan::ONCE.http(), Should, REGISTRATION, [], with_login,
     "A registration is answered with 201, a client_id and what was registered.";
     "auth.register-no-store", "the answer to a registration is not kept", Lifespan::ONCE.http(), Should, REGISTRATION,
@@ -157,9 +159,9 @@ crate::conformance_checks! {
     "auth.authorize-no-challenge", "a request without PKCE", Lifespan::ONCE.http(), Must,
     same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-7.5.1"), [], with_login,
     "A public client that sends no code_challenge gets no code.";
-    "auth.authorize-implicit", "a token from the authorization endpoint", Lifespan::ONCE.http(), Must,
-    same("https://www.rfc-editor.org/rfc/rfc9700#section-2.1.2"), [], with_login,
-    "response_type=token gets no token.";
+    "auth.authorize-implicit", "a token from the authorization endpoint", Lifespan::ONCE.http(), Should,
+    OAUTH_NO_IMPLICIT, [], with_login,
+    "response_type=token gets no token: OAuth 2.1 has left it out.";
     "auth.token-grant-type", "a grant type that is none", Lifespan::ONCE.http(), Should, OAUTH_ERRORS, [], with_login,
     "A grant type that the server does not know is answered with 400 unsupported_grant_type.";
     "auth.token-error", "refusals of the token endpoint", Lifespan::ONCE.http(), Must, OAUTH_ERRORS, [], with_login,
