@@ -101,16 +101,18 @@ impl Notes {
 
     /// Notes each of these members that differs, as cosmetic.
     fn cosmetic(&mut self, names: &[&str], path: &str, old: &Value, new: &Value) {
-        for name in names {
-            let (old, new) = (old.get(*name), new.get(*name));
-            if old != new {
-                let what = match (old, new) {
-                    (None, _) => "is new",
-                    (_, None) => "is gone",
-                    _ => "reads differently",
-                };
-                self.note(Class::Cosmetic, &format!("{path}/{name}"), format!("{name} {what}"), old, new);
-            }
+        names.iter().for_each(|name| self.text(name, path, old.get(*name), new.get(*name)));
+    }
+
+    /// Notes a member of what stands at `path`, if it differs, as cosmetic.
+    fn text(&mut self, name: &str, path: &str, old: Option<&Value>, new: Option<&Value>) {
+        if old != new {
+            let what = match (old, new) {
+                (None, _) => "is new",
+                (_, None) => "is gone",
+                _ => "reads differently",
+            };
+            self.note(Class::Cosmetic, &format!("{path}/{name}"), format!("{name} {what}"), old, new);
         }
     }
 }

@@ -1,29 +1,35 @@
 //! Changes of a JSON Schema: whether it takes more than it did, or less, keyword by keyword.
 
 mod bounds;
+mod said;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use serde_json::{Map, Value};
 
+use self::said::Said;
 use super::{Class, Notes};
 use crate::protocol::transcript::compare::below;
 
-/// How deep a schema is followed; references may go in circles.
-const MAX_DEPTH: usize = 32;
+/// How many schemas within one another are followed. What is written out has fewer, for JSON is read no deeper; references
+/// may make more.
+const MAX_DEPTH: usize = 128;
+/// How many pairs of schemas are compared.
+const MAX_PAIRS: usize = 100_000;
 /// What people read.
 const TEXTS: [&str; 8] =
     ["$comment", "$id", "$schema", "deprecated", "description", "examples", "title", "readOnly"];
+/// Where definitions stand that references lead to.
+const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// Keywords that are looked at each in its own way; what is elsewhere is compared as it stands.
-const KNOWN: [&str; 14] = [
-    "$defs",
+const KNOWN: [&str; 13] = [
+    "$dynamicRef",
     "$ref",
     "additionalProperties",
     "allOf",
     "anyOf",
     "const",
     "default",
-    "definitions",
     "enum",
     "items",
     "oneOf",
@@ -31,6 +37,8 @@ const KNOWN: [&str; 14] = [
     "required",
     "type",
 ];
+/// The schema that takes everything, which a missing one means.
+static ANY: Value = Value::Bool(true);
 
 /// Who writes what the schema describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,40 +58,92 @@ enum Move {
     Aside,
 }
 
-/// Notes what changed from `old` to `new`.
+/// Notes what changed from `old` to `new`. Where a definition is used more than once, its changes are noted at one of the
+/// places.
 pub(super) fn schemas(notes: &mut Notes, side: Side, path: &str, old: &Value, new: &Value) {
-    Walk { notes, side, roots: [old, new], depth: 0 }.schema(path, old, new);
+    if old == new {
+        return;
+    }
+    let same_definitions = DEFINITIONS.iter().all(|name| old.get(name) == new.get(name));
+    let mut walk = Walk {
+        notes,
+        side,
+        roots: [old, new],
+        same_definitions,
+        same_references: same_definitions && [old, new].into_iter().all(said::leads_to_definitions),
+        seen: HashSet::new(),
+        to_come: VecDeque::new(),
+        depth: 0,
+    };
+    walk.schema(path, old, new);
+    while let Some(Pair { path, depth, old, new }) = walk.to_come.pop_front() {
+        walk.depth = depth;
+        walk.pair(&path, old, new);
+    }
 }
 
+/// References make a graph of the schemas, with circles in it. It is walked breadth first, so that each pair is met where
+/// the way to it is shortest, whatever the order of the members.
 struct Walk<'a, 'n> {
     notes: &'n mut Notes,
     side: Side,
     /// Where references lead.
     roots: [&'a Value; 2],
+    same_definitions: bool,
+    /// Whether equal references mean equal schemas.
+    same_references: bool,
+    /// The pairs that were met, each schema by its place in memory.
+    seen: HashSet<[*const Value; 2]>,
+    to_come: VecDeque<Pair<'a>>,
+    /// Of the schemas that are compared now.
     depth: usize,
 }
 
-impl Walk<'_, '_> {
-    fn schema(&mut self, path: &str, old: &Value, new: &Value) {
-        if (old == new && self.same_references()) || self.depth >= MAX_DEPTH {
+/// Two schemas that are still to be compared.
+struct Pair<'a> {
+    path: String,
+    depth: usize,
+    old: &'a Value,
+    new: &'a Value,
+}
+
+impl<'a> Walk<'a, '_> {
+    /// Has these two compared, in their turn.
+    fn schema(&mut self, path: &str, old: &'a Value, new: &'a Value) {
+        if old != new || !self.same_references {
+            let depth = self.depth + 1;
+            self.to_come.push_back(Pair { path: path.to_owned(), depth, old, new });
+        }
+    }
+
+    /// What stands beside a reference is compared with what stands beside the other, and the targets with each other;
+    /// where only one side has a reference, all that is said there together.
+    fn pair(&mut self, path: &str, old: &'a Value, new: &'a Value) {
+        let both = old.get("allOf").is_some() && new.get("allOf").is_some();
+        let [old, new] =
+            [(old, self.roots[0]), (new, self.roots[1])].map(|(schema, root)| Said::at(schema, root, !both));
+        let (Some(old), Some(new)) = (old, new) else { return self.too_deep(path) };
+        if old.parts() == new.parts() {
+            old.apart().zip(new.apart()).for_each(|(old, new)| self.said(path, &old, &new));
+        } else {
+            self.said_twice(path, &old, &new);
+            self.said(path, &old, &new);
+        }
+    }
+
+    fn said(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
+        if !self.seen.insert([old.place(), new.place()]) {
             return;
         }
-        self.depth += 1;
-        let [old_root, new_root] = self.roots;
-        let (old, new) = (resolved(old, old_root), resolved(new, new_root));
-        self.notes.cosmetic(&TEXTS, path, old, new);
+        if self.depth > MAX_DEPTH || self.seen.len() > MAX_PAIRS {
+            return self.too_deep(path);
+        }
+        TEXTS.iter().for_each(|name| self.notes.text(name, path, old.get(name), new.get(name)));
+        self.reference(path, old, new);
         self.types(path, old, new);
         self.values(path, old, new);
         self.default(path, old, new);
-        bounds::each(old, new, |name, how| {
-            self.moved(
-                &format!("{path}/{name}"),
-                how,
-                &format!("the limit {name}"),
-                old.get(name),
-                new.get(name),
-            );
-        });
+        self.limits(path, old, new);
         self.members(path, old, new);
         self.openness(path, old, new);
         self.inner(path, "items", old, new);
@@ -92,13 +152,43 @@ impl Walk<'_, '_> {
         }
         self.parts(path, old, new);
         self.others(path, old, new);
-        self.depth -= 1;
     }
 
-    /// Whether equal references mean equal schemas.
-    fn same_references(&self) -> bool {
-        let [old, new] = self.roots;
-        ["$defs", "definitions"].iter().all(|name| old.get(name) == new.get(name))
+    /// On the safe side, for what was not compared.
+    fn too_deep(&mut self, path: &str) {
+        self.to_come.clear();
+        let reason = "the schema goes too deep by its references to be compared to its end";
+        self.notes.note(Class::Breaking, path, reason, None, None);
+    }
+
+    /// Keywords that stand both beside a reference and in what it leads to, where the other side has no reference.
+    fn said_twice(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
+        let names: BTreeSet<&str> = old
+            .twice()
+            .chain(new.twice())
+            .filter(|name| !TEXTS.contains(name) && *name != "default")
+            .collect();
+        for name in names {
+            let reason = format!(
+                "{name} stands beside a reference and where it leads: what both mean together is not known"
+            );
+            self.notes.note(Class::Breaking, &below(path, name), reason, old.get(name), new.get(name));
+        }
+    }
+
+    /// References that lead nowhere here. An equal one may lead, by an anchor or an `$id`, to a definition that changed.
+    fn reference(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
+        for name in ["$ref", "$dynamicRef"] {
+            let (before, after) = (old.get(name), new.get(name));
+            let reason = match before == after {
+                false => "it refers to something else, which cannot be followed",
+                true if before.is_some() && !self.same_definitions => {
+                    "it refers to what cannot be followed, and definitions changed"
+                }
+                true => continue,
+            };
+            self.notes.note(Class::Breaking, &format!("{path}/{name}"), reason, before, after);
+        }
     }
 
     fn moved(&mut self, path: &str, how: Move, what: &str, old: Option<&Value>, new: Option<&Value>) {
@@ -113,7 +203,7 @@ impl Walk<'_, '_> {
         self.notes.note(class, path, format!("{what} {words}"), old, new);
     }
 
-    fn types(&mut self, path: &str, old: &Value, new: &Value) {
+    fn types(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
         let (before, after) = (types_of(old), types_of(new));
         let fits = |inner: &BTreeSet<&str>, outer: &BTreeSet<&str>| {
             inner.iter().all(|kind| outer.contains(kind) || (*kind == "integer" && outer.contains("number")))
@@ -128,7 +218,7 @@ impl Walk<'_, '_> {
     }
 
     /// `enum` and `const`.
-    fn values(&mut self, path: &str, old: &Value, new: &Value) {
+    fn values(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
         let (before, after) = (values_of(old), values_of(new));
         let how = match (&before, &after) {
             (None, None) => return,
@@ -153,7 +243,7 @@ impl Walk<'_, '_> {
     }
 
     /// Who leaves an argument out gets something else where its default changed.
-    fn default(&mut self, path: &str, old: &Value, new: &Value) {
+    fn default(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
         let (before, after) = (old.get("default"), new.get("default"));
         if before == after {
             return;
@@ -167,14 +257,23 @@ impl Walk<'_, '_> {
         self.notes.note(class, &format!("{path}/default"), reason, before, after);
     }
 
-    fn members(&mut self, path: &str, old: &Value, new: &Value) {
-        let none = Map::new();
-        let of = |schema: &'_ Value| schema.get("properties").and_then(Value::as_object).cloned();
-        let (before, after) = (of(old).unwrap_or(none.clone()), of(new).unwrap_or(none));
+    fn limits(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
+        for name in bounds::names() {
+            let (before, after) = (old.get(name), new.get(name));
+            if let Some(how) = bounds::moved(name, before, after) {
+                self.moved(&format!("{path}/{name}"), how, &format!("the limit {name}"), before, after);
+            }
+        }
+    }
+
+    fn members(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
+        let of = |said: &Said<'a>| said.get("properties").and_then(Value::as_object);
+        let members = |of: Option<&'a Map<String, Value>>| of.into_iter().flatten();
+        let (before, after) = (of(old), of(new));
         let (was_required, is_required) = (required_of(old), required_of(new));
-        for (name, member) in &before {
+        for (name, member) in members(before) {
             let place = below(&format!("{path}/properties"), name);
-            match (after.get(name), self.side) {
+            match (after.and_then(|after| after.get(name)), self.side) {
                 (None, Side::Input) => {
                     self.notes.note(Class::Breaking, &place, "the argument is gone", None, None)
                 }
@@ -187,7 +286,10 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        for name in after.keys().filter(|name| !before.contains_key(*name)) {
+        let is_in = |members: Option<&Map<String, Value>>, name: &str| {
+            members.is_some_and(|all| all.contains_key(name))
+        };
+        for (name, _) in members(after).filter(|(name, _)| !is_in(before, name)) {
             let place = below(&format!("{path}/properties"), name);
             let (class, reason) = match (self.side, is_required.contains(&&**name)) {
                 (Side::Input, true) => (Class::Breaking, "the argument is new and must be given"),
@@ -196,17 +298,11 @@ impl Walk<'_, '_> {
             };
             self.notes.note(class, &place, reason, None, None);
         }
-        for name in
-            is_required.iter().filter(|name| !after.contains_key(**name) && !was_required.contains(*name))
-        {
-            let how = if self.side == Side::Input { Class::Breaking } else { Class::Additive };
-            self.notes.note(
-                how,
-                &format!("{path}/required"),
-                format!("{name} must be there now"),
-                None,
-                None,
-            );
+        // Names that are required without being described.
+        let names: BTreeSet<&str> = was_required.iter().chain(&is_required).copied().collect();
+        for name in names.into_iter().filter(|name| !is_in(before, name) && !is_in(after, name)) {
+            let place = format!("{path}/required");
+            self.required(&place, was_required.contains(&name), is_required.contains(&name));
         }
     }
 
@@ -222,7 +318,7 @@ impl Walk<'_, '_> {
     }
 
     /// Whether members may be there that are not named.
-    fn openness(&mut self, path: &str, old: &Value, new: &Value) {
+    fn openness(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
         let name = "additionalProperties";
         let (before, after) = (old.get(name), new.get(name));
         let is_open = |said: Option<&Value>| said != Some(&Value::Bool(false));
@@ -233,8 +329,7 @@ impl Walk<'_, '_> {
             (Side::Output, true, false) => (Class::Additive, "there are only the named members now"),
             (Side::Output, false, true) => (Class::Additive, "there may be more than the named members now"),
             (_, true, true) => {
-                let any = Value::Bool(true);
-                return self.schema(&place, before.unwrap_or(&any), after.unwrap_or(&any));
+                return self.schema(&place, before.unwrap_or(&ANY), after.unwrap_or(&ANY));
             }
             _ => return,
         };
@@ -242,17 +337,16 @@ impl Walk<'_, '_> {
     }
 
     /// A schema within: a missing one takes everything.
-    fn inner(&mut self, path: &str, name: &str, old: &Value, new: &Value) {
-        let any = Value::Bool(true);
+    fn inner(&mut self, path: &str, name: &str, old: &Said<'a>, new: &Said<'a>) {
         if old.get(name).is_some() || new.get(name).is_some() {
-            let (before, after) = (old.get(name).unwrap_or(&any), new.get(name).unwrap_or(&any));
+            let (before, after) = (old.get(name).unwrap_or(&ANY), new.get(name).unwrap_or(&ANY));
             self.schema(&format!("{path}/{name}"), before, after);
         }
     }
 
-    /// `anyOf` and `oneOf`: what is equal on both sides is left out, the rest is compared in pairs.
-    fn alternatives(&mut self, path: &str, name: &str, old: &Value, new: &Value) {
-        let list = |schema: &Value| schema.get(name).and_then(Value::as_array).cloned();
+    /// `anyOf` and `oneOf`: equal ones are compared with each other, for what they refer to may differ, and the rest in pairs.
+    fn alternatives(&mut self, path: &str, name: &str, old: &Said<'a>, new: &Said<'a>) {
+        let list = |said: &Said<'a>| said.get(name).and_then(Value::as_array);
         let place = format!("{path}/{name}");
         let (before, after) = match (list(old), list(new)) {
             (None, None) => return,
@@ -260,27 +354,32 @@ impl Walk<'_, '_> {
             (Some(_), None) => return self.moved(&place, Move::Wider, "the choice", old.get(name), None),
             (Some(before), Some(after)) => (before, after),
         };
-        let same_references = self.same_references();
-        let rest = |list: &[Value], other: &[Value]| {
-            let odd = list.iter().enumerate().filter(|(_, item)| !same_references || !other.contains(item));
-            odd.map(|(i, item)| (i, item.clone())).collect::<Vec<_>>()
-        };
-        let (gone, come) = (rest(&before, &after), rest(&after, &before));
-        for ((_, before), (i, after)) in gone.iter().zip(&come) {
-            self.schema(&format!("{place}/{i}"), before, after);
+        let mut come: Vec<(usize, &Value)> = after.iter().enumerate().collect();
+        let mut gone: VecDeque<(usize, &Value)> = VecDeque::new();
+        for (i, before) in before.iter().enumerate() {
+            match come.iter().position(|(_, after)| *after == before) {
+                Some(equal) => {
+                    let (i, after) = come.remove(equal);
+                    self.schema(&format!("{place}/{i}"), before, after);
+                }
+                None => gone.push_back((i, before)),
+            }
         }
-        for (i, gone) in gone.iter().skip(come.len()) {
-            self.moved(&format!("{place}/{i}"), Move::Narrower, "the choice", Some(gone), None);
+        for (i, after) in come {
+            match gone.pop_front() {
+                Some((_, before)) => self.schema(&format!("{place}/{i}"), before, after),
+                None => self.moved(&format!("{place}/{i}"), Move::Wider, "the choice", None, Some(after)),
+            }
         }
-        for (i, come) in come.iter().skip(gone.len()) {
-            self.moved(&format!("{place}/{i}"), Move::Wider, "the choice", None, Some(come));
+        for (i, before) in gone {
+            self.moved(&format!("{place}/{i}"), Move::Narrower, "the choice", Some(before), None);
         }
     }
 
     /// `allOf`: each part narrows.
-    fn parts(&mut self, path: &str, old: &Value, new: &Value) {
+    fn parts(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
         let list =
-            |schema: &Value| schema.get("allOf").and_then(Value::as_array).cloned().unwrap_or_default();
+            |said: &Said<'a>| said.get("allOf").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let (before, after) = (list(old), list(new));
         for i in 0..before.len().max(after.len()) {
             let place = format!("{path}/allOf/{i}");
@@ -295,11 +394,10 @@ impl Walk<'_, '_> {
     }
 
     /// Keywords that nobody here can judge: on the safe side.
-    fn others(&mut self, path: &str, old: &Value, new: &Value) {
-        let names: BTreeSet<&String> =
-            [old, new].iter().filter_map(|schema| schema.as_object()).flat_map(Map::keys).collect();
+    fn others(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
+        let names: BTreeSet<&str> = old.names().chain(new.names()).collect();
         for name in names {
-            let known = KNOWN.contains(&&**name) || TEXTS.contains(&&**name) || bounds::is_one(name);
+            let known = KNOWN.contains(&name) || TEXTS.contains(&name) || bounds::is_one(name);
             let (before, after) = (old.get(name), new.get(name));
             if !known && before != after {
                 let class = if name.starts_with("x-") { Class::Cosmetic } else { Class::Breaking };
@@ -310,40 +408,30 @@ impl Walk<'_, '_> {
     }
 }
 
-/// The schema that a local reference leads to; itself where it is none.
-fn resolved<'s>(mut schema: &'s Value, root: &'s Value) -> &'s Value {
-    for _ in 0..MAX_DEPTH {
-        let pointer =
-            schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
-        match pointer.and_then(|pointer| root.pointer(pointer)) {
-            Some(target) => schema = target,
-            None => break,
-        }
-    }
-    schema
-}
-
 const TYPES: [&str; 6] = ["array", "boolean", "null", "number", "object", "string"];
 
 /// The types that it takes; all where it says none, and none where it takes nothing.
-fn types_of(schema: &Value) -> BTreeSet<&str> {
-    match schema.get("type") {
-        _ if *schema == Value::Bool(false) => BTreeSet::new(),
+fn types_of<'a>(said: &Said<'a>) -> BTreeSet<&'a str> {
+    match said.get("type") {
+        _ if said.is_false() => BTreeSet::new(),
         Some(Value::String(kind)) => BTreeSet::from([kind.as_str()]),
         Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
         _ => TYPES.into(),
     }
 }
 
-fn values_of(schema: &Value) -> Option<Vec<&Value>> {
-    match (schema.get("enum"), schema.get("const")) {
-        (Some(Value::Array(values)), _) => Some(values.iter().collect()),
+/// The values of `enum` and `const` that both allow; `None` where any is allowed.
+fn values_of<'a>(said: &Said<'a>) -> Option<Vec<&'a Value>> {
+    match (said.get("enum"), said.get("const")) {
+        (Some(Value::Array(values)), only) => {
+            Some(values.iter().filter(|value| only.is_none_or(|only| only == *value)).collect())
+        }
         (_, Some(value)) => Some(vec![value]),
         _ => None,
     }
 }
 
-fn required_of(schema: &Value) -> Vec<&str> {
-    let names = schema.get("required").and_then(Value::as_array);
+fn required_of<'a>(said: &Said<'a>) -> Vec<&'a str> {
+    let names = said.get("required").and_then(Value::as_array);
     names.into_iter().flatten().filter_map(Value::as_str).collect()
 }

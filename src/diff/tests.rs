@@ -157,6 +157,151 @@ fn references_are_followed() {
 }
 
 #[test]
+fn definitions_in_circles_are_compared_once() {
+    let tree = |kind: &str| {
+        let node = json!({"$ref": "#/$defs/Node"});
+        let members = json!({"left": node, "right": node, "of": {"type": kind}});
+        json!({"inputSchema": {"type": "object", "properties": {"a": node, "b": node},
+            "$defs": {"Node": {"type": "object", "properties": members}}}})
+    };
+    let of = "/inputSchema/properties/a/properties/of/type";
+    check(tree("integer"), tree("number"), &[(Additive, of)]);
+    let whole =
+        |kind: &str| json!({"inputSchema": {"properties": {"a": {"$ref": "#"}, "b": {"type": kind}}}});
+    check(whole("integer"), whole("number"), &[(Additive, "/inputSchema/properties/b/type")]);
+    let ring = |names: &[&str]| {
+        let next =
+            |i: usize| json!({"anyOf": [{"$ref": format!("#/$defs/{}", names[(i + 1) % names.len()])}]});
+        let defs: serde_json::Map<_, _> =
+            names.iter().enumerate().map(|(i, name)| ((*name).to_owned(), next(i))).collect();
+        json!({"inputSchema": {"$ref": format!("#/$defs/{}", names[0]), "$defs": defs}})
+    };
+    check(ring(&["a", "b"]), ring(&["c", "d", "e"]), &[]);
+    check(ring(&["a"]), ring(&["a", "b"]), &[]);
+}
+
+#[test]
+fn what_stands_beside_a_reference_counts() {
+    let schema = |member: Value| json!({"inputSchema": {"properties": {"a": member}, "$defs": {"A": {"type": "string", "title": "A"}}}});
+    let check = |old: Value, new: Value, expected: &[(Class, &str)]| {
+        let expected: Vec<_> =
+            expected.iter().map(|(class, at)| (*class, format!("/inputSchema/properties/a{at}"))).collect();
+        let expected: Vec<_> = expected.iter().map(|(class, at)| (*class, at.as_str())).collect();
+        check(schema(old), schema(new), &expected);
+    };
+    let a = |rest: Value| {
+        let mut all = json!({"$ref": "#/$defs/A"});
+        all.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        all
+    };
+    check(a(json!({"default": "x"})), a(json!({"default": "y"})), &[(Breaking, "/default")]);
+    check(a(json!({})), a(json!({"enum": ["x"]})), &[(Breaking, "/enum")]);
+    check(a(json!({"minLength": 2})), a(json!({})), &[(Additive, "/minLength")]);
+    check(a(json!({"description": "x"})), a(json!({})), &[(Cosmetic, "/description")]);
+    // The same, written out, and as earlier drafts had it, where nothing counts beside a reference.
+    check(a(json!({})), json!({"type": "string", "title": "A"}), &[]);
+    check(json!({"type": "string", "default": "x", "title": "A"}), a(json!({"default": "x"})), &[]);
+    check(json!({"allOf": [a(json!({}))], "default": "x"}), a(json!({"default": "x"})), &[]);
+    check(json!({"type": "integer", "title": "A"}), a(json!({})), &[(Breaking, "/type")]);
+    check(
+        json!({"maxLength": 9, "type": "string", "title": "A"}),
+        a(json!({"maxLength": 8})),
+        &[(Breaking, "/maxLength")],
+    );
+    // What is said twice is on the safe side.
+    check(
+        json!({"title": "A", "type": "string"}),
+        a(json!({"type": ["string", "null"]})),
+        &[(Breaking, "/type"), (Additive, "/type")],
+    );
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_compared_as_it_stands() {
+    let check_tool = check;
+    let check = |old: &str, new: &str, expected: Option<Class>| {
+        let expected: Vec<_> = expected.map(|class| (class, "/$ref")).into_iter().collect();
+        let of = |reference: &str| json!({"$ref": reference});
+        for (class, at) in &expected {
+            check_schema(of(old), of(new), at, *class, *class);
+        }
+        if expected.is_empty() {
+            check_tool(json!({"inputSchema": of(old)}), json!({"inputSchema": of(new)}), &[]);
+        }
+    };
+    check("https://a.example/1", "https://a.example/2", Some(Breaking));
+    check("#one", "#two", Some(Breaking));
+    check("#/$defs/gone", "#/$defs/away", Some(Breaking));
+    check("https://a.example/1", "https://a.example/1", None);
+    check_schema(json!({"$ref": "#/$defs/gone"}), json!({}), "/$ref", Breaking, Breaking);
+    // An anchor is not followed: with other definitions it may mean another schema.
+    let anchored = |kind: &str| json!({"inputSchema": {"properties": {"a": {"$ref": "#it"}}, "$defs": {"A": {"$anchor": "it", "type": kind}}}});
+    check_tool(anchored("string"), anchored("integer"), &[(Breaking, "/inputSchema/properties/a/$ref")]);
+    let encoded = |kind: &str| json!({"inputSchema": {"$ref": "#/definitions/A%3Cb%2B%3E", "definitions": {"A<b+>": {"type": kind}}}});
+    check_tool(encoded("integer"), encoded("number"), &[(Additive, "/inputSchema/type")]);
+}
+
+#[test]
+fn the_order_of_a_choice_is_nothing() {
+    let choice = |order: [usize; 2], kind: &str| {
+        let all = [json!({"$ref": "#/$defs/A"}), json!({"type": "null"})];
+        json!({"inputSchema": {"properties": {"a": {"anyOf": order.map(|i| &all[i])}}, "$defs": {"A": {"type": kind}}}})
+    };
+    let at = "/inputSchema/properties/a/anyOf/1/type";
+    check(choice([0, 1], "integer"), choice([1, 0], "number"), &[(Additive, at)]);
+}
+
+#[test]
+fn what_cannot_be_followed_to_its_end_is_told() {
+    let chain = |length: usize, last: &str, link: fn(String) -> Value| {
+        let next = |i: usize| {
+            if i + 1 == length { json!({"type": last}) } else { link(format!("#/$defs/{}", i + 1)) }
+        };
+        let defs: serde_json::Map<_, _> = (0..length).map(|i| (i.to_string(), next(i))).collect();
+        json!({"inputSchema": {"$ref": "#/$defs/0", "$defs": defs}})
+    };
+    let within = |reference: String| json!({"items": {"$ref": reference}});
+    let alone = |reference: String| json!({"$ref": reference});
+    for (length, link) in [(200, within as fn(String) -> Value), (50, alone)] {
+        let found = changes(
+            &surface(tool(chain(length, "integer", link))),
+            &surface(tool(chain(length, "number", link))),
+        );
+        assert_eq!((found.len(), found[0].class), (1, Breaking), "{found:?}");
+        assert!(found[0].reason.contains("too deep"), "{found:?}");
+        check(chain(length, "integer", link), chain(length, "integer", link), &[]);
+    }
+    check(chain(20, "integer", alone), chain(20, "number", alone), &[(Additive, "/inputSchema/type")]);
+}
+
+#[test]
+fn required_members_that_nothing_describes() {
+    let of = |names: &[&str]| json!({"required": names});
+    check(
+        json!({"inputSchema": of(&["a"])}),
+        json!({"inputSchema": of(&[])}),
+        &[(Additive, "/inputSchema/required")],
+    );
+    check(
+        json!({"outputSchema": of(&["a"])}),
+        json!({"outputSchema": of(&[])}),
+        &[(Breaking, "/outputSchema/required")],
+    );
+    check(
+        json!({"outputSchema": of(&[])}),
+        json!({"outputSchema": of(&["a"])}),
+        &[(Additive, "/outputSchema/required")],
+    );
+}
+
+#[test]
+fn things_of_one_name_are_compared_in_their_order() {
+    let twice = json!({"tools": [{"name": "a", "inputSchema": {}}, {"name": "a", "inputSchema": {"type": "object"}}]});
+    check_all(twice.clone(), twice.clone(), &[]);
+    check_all(json!({"tools": [{"name": "a", "inputSchema": {}}]}), twice, &[(Additive, "")]);
+}
+
+#[test]
 fn structured_answers_and_tasks() {
     check(json!({"outputSchema": {}}), json!({}), &[(Breaking, "/outputSchema")]);
     check(json!({}), json!({"outputSchema": {}}), &[(Additive, "/outputSchema")]);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::list::each;
+use super::list::{each, pairs};
 use super::schema::{Side, schemas};
 use super::{Change, Class, Notes};
 
@@ -19,10 +19,6 @@ pub(super) fn changes(old: &[Value], new: &[Value]) -> Vec<Change> {
     let mut found = each("tool", "name", old, new, compare);
     found.extend(order(old, new));
     found
-}
-
-pub(super) fn name_of(thing: &Value) -> &str {
-    thing["name"].as_str().unwrap_or_default()
 }
 
 fn compare(notes: &mut Notes, old: &Value, new: &Value) {
@@ -90,20 +86,17 @@ fn execution(notes: &mut Notes, old: &Value, new: &Value) {
 }
 
 fn order(old: &[Value], new: &[Value]) -> Option<Change> {
-    let both = |list: &[Value], other: &[Value]| {
-        let shared = list.iter().map(name_of).filter(|name| other.iter().any(|tool| name_of(tool) == *name));
-        shared.map(str::to_owned).collect::<Vec<_>>()
-    };
-    let (before, after) = (both(old, new), both(new, old));
+    let shared = pairs("name", old, new).into_iter().filter_map(|(name, pair)| match pair {
+        [Some(_), Some((i, _))] => Some((i, name)),
+        _ => None,
+    });
+    let before: Vec<(usize, &str)> = shared.collect();
+    let mut after = before.clone();
+    after.sort_unstable();
     let mut notes = Notes { of: "the list".into(), found: Vec::new() };
     if before != after {
-        notes.note(
-            Class::Cosmetic,
-            "",
-            "the tools come in another order",
-            Some(&json!(before)),
-            Some(&json!(after)),
-        );
+        let [old, new] = [before, after].map(|all| all.into_iter().map(|(_, name)| name).collect::<Value>());
+        notes.note(Class::Cosmetic, "", "the tools come in another order", Some(&old), Some(&new));
     }
     notes.found.pop()
 }

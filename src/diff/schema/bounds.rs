@@ -18,17 +18,13 @@ pub(super) fn is_one(name: &str) -> bool {
     name == "uniqueItems" || FLOORS.contains(&name) || CEILINGS.contains(&name) || FORMS.contains(&name)
 }
 
-/// Calls `found` with each limit that moved.
-pub(super) fn each(old: &Value, new: &Value, mut found: impl FnMut(&str, Move)) {
-    let names = FLOORS.iter().chain(&CEILINGS).chain(&FORMS).chain(&["uniqueItems"]);
-    for name in names {
-        if let Some(how) = moved(name, old.get(*name), new.get(*name)) {
-            found(name, how);
-        }
-    }
+/// Every limit.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FLOORS.into_iter().chain(CEILINGS).chain(FORMS).chain(["uniqueItems"])
 }
 
-fn moved(name: &str, old: Option<&Value>, new: Option<&Value>) -> Option<Move> {
+/// What a limit that reads differently does.
+pub(super) fn moved(name: &str, old: Option<&Value>, new: Option<&Value>) -> Option<Move> {
     if old == new {
         return None;
     }
@@ -46,10 +42,10 @@ fn moved(name: &str, old: Option<&Value>, new: Option<&Value>) -> Option<Move> {
     let (Some(before), Some(after)) = (old.as_f64(), new.as_f64()) else { return Some(Move::Aside) };
     let wholly = |large: f64, small: f64| (large / small).fract() == 0.0;
     match name {
+        _ if before == after => None,
         "multipleOf" if wholly(after, before) => Some(Move::Narrower),
         "multipleOf" if wholly(before, after) => Some(Move::Wider),
         "multipleOf" => Some(Move::Aside),
-        _ if before == after => None,
         _ if FLOORS.contains(&name) == (after > before) => Some(Move::Narrower),
         _ => Some(Move::Wider),
     }
