@@ -142,6 +142,21 @@ impl std::error::Error for Error {
     }
 }
 
+/// `text` without what a terminal would obey: what is told was often said by servers that nobody knows. Ends of lines and
+/// tabs stay. Borrows when there is nothing of the kind.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    match text.contains(obeyed) {
+        true => text.chars().filter(|c| !obeyed(*c)).collect::<String>().into(),
+        false => text.into(),
+    }
+}
+
+/// The first `most` characters of `text` that are no control characters: a line, whatever a server wrote.
+pub fn one_line(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
+}
+
 /// `text`, fit for a log: whatever has the form of a credential of ours (three letters, an underscore, and 40 letters,
 /// digits, `_` and `-` or more) is `[SECRET]`. Borrows when there is none.
 pub fn without_secrets(text: &str) -> Cow<'_, str> {
@@ -170,6 +185,16 @@ const SECRET_CHARS: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing() {
+        let check = |text: &str, expected: &str, line: &str| {
+            assert_eq!(plain(text), expected, "{text:?}");
+            assert_eq!(one_line(text, 9), line, "{text:?}");
+        };
+        check("a\tb\nÄ", "a\tb\nÄ", "abÄ");
+        check("\u{1b}]0;title\u{7}HTTP 200\r\n\u{9b}2J", "]0;titleHTTP 200\n2J", "]0;titleH");
+    }
 
     #[test]
     fn a_command_that_does_not_start_is_told_with_what_to_do() {

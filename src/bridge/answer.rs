@@ -201,7 +201,7 @@ fn words(body: &[u8]) -> Option<String> {
         json.get("detail"),
     ];
     let text = texts.into_iter().flatten().find_map(Value::as_str)?;
-    Some(text.chars().filter(|c| !c.is_control()).take(QUOTED).collect())
+    Some(crate::error::one_line(text, QUOTED))
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Answers on stdout, complaints on stderr.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plain};
 
 /// Standard output. A reader who goes away, as `head` does, is no failure.
 #[derive(Default)]
@@ -70,25 +69,4 @@ pub fn complain(error: &Error, verbose: bool) {
     }
     // Where stderr is gone there is nobody left to tell.
     let _ = std::io::stderr().write_all(plain(&text).as_bytes());
-}
-
-/// `text` without what a terminal would obey: some of what is told was said by servers that nobody knows.
-fn plain(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    match text.contains(obeyed) {
-        true => text.chars().filter(|c| !obeyed(*c)).collect::<String>().into(),
-        false => text.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_is_told_nothing() {
-        let check = |text: &str, expected: &str| assert_eq!(plain(text), expected, "{text:?}");
-        check("a\tb\nÄ", "a\tb\nÄ");
-        check("\u{1b}]0;title\u{7}HTTP 200\r\n\u{9b}2J", "]0;titleHTTP 200\n2J");
-    }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::check::{Stop, Verdict};
+use crate::error::one_line;
 use crate::peer::{End, Exchange};
 
 /// Fails with `wrong` unless `holds`.
@@ -90,10 +91,8 @@ pub fn what_came(exchange: &Exchange) -> String {
     }
 }
 
-/// At most 120 characters of `text`.
+/// At most 120 characters of `text`, on one line.
 pub fn short(text: &str) -> String {
-    match text.char_indices().nth(120) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    let more = if text.chars().nth(120).is_some() { "…" } else { "" };
+    one_line(text, 120) + more
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::bench::{Bench, Calls, limited};
 use super::expect::what_came;
 use crate::clock;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, one_line};
 use crate::peer::{Dialect, Dialler, End, Exchange, Options, Target};
 use crate::protocol::revision::Revision;
 
@@ -183,8 +183,7 @@ fn came(opening: &Exchange) -> String {
     match opening.status {
         Some(status) if opening.code().is_none() && !opening.body.is_empty() => {
             let body = String::from_utf8_lossy(&opening.body);
-            let shown: String = body.chars().filter(|c| !c.is_control()).take(MAX_CHARS).collect();
-            format!("HTTP {status} {shown:?}")
+            format!("HTTP {status} {:?}", one_line(&body, MAX_CHARS))
         }
         _ => what_came(opening),
     }

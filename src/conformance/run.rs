@@ -13,7 +13,7 @@ use super::expect::what_came;
 use super::opening::{Shut, longest, open, question, why};
 use super::{checks, login, page};
 use crate::clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
 use crate::peer::{Dialler, Exchange, Options, Refused, Target};
 use crate::protocol::revision::Revision;
 
@@ -23,6 +23,8 @@ const QUIET: Duration = Duration::from_secs(3);
 const MAX_PAUSE: Duration = Duration::from_secs(3);
 /// A check may take this many times the patience for one answer.
 const SHARES: u32 = 8;
+/// Characters of what is said of an outcome.
+const MAX_CHARS: usize = 2_000;
 /// The exchanges that are shown of a check: the last ones, where what is wrong shows.
 const SHOWN: usize = 3;
 
@@ -328,7 +330,7 @@ fn name_of(bench: &Bench) -> String {
     let info = modern.or_else(|| bench.opened.get("serverInfo"));
     let part = |name: &str| {
         let text = info.and_then(|info| info.get(name)).and_then(Value::as_str).unwrap_or_default();
-        text.chars().filter(|c| !c.is_control()).take(80).collect::<String>()
+        one_line(text, 80)
     };
     format!("{} {}", part("name"), part("version")).trim().to_owned()
 }
@@ -347,10 +349,10 @@ async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) 
     // Neither a failure nor a success says anything where the server did not look at what was asked.
     let limit = bench.limit().filter(|_| bench.refusals() > refusals);
     let outcome = match verdict {
-        Err(Stop::Skips(why)) => Outcome::NotExercised(why),
+        Err(Stop::Skips(why)) => Outcome::NotExercised(one_line(&scribe.hide(&why), MAX_CHARS)),
         _ if let Some(limit) = limit => Outcome::NotExercised(limit),
         Ok(()) => Outcome::Passed,
-        Err(Stop::Fails(text)) => broken(scribe.hide(&text)),
+        Err(Stop::Fails(text)) => broken(one_line(&scribe.hide(&text), MAX_CHARS)),
         Err(Stop::Breaks(error)) => broken(scribe.hide(&error.public)),
     };
     let mut finding = Finding::new(check, revision, outcome);

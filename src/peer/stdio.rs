@@ -15,7 +15,7 @@ use super::exchange::{End, Exchange, Raw, Wait};
 use super::replies::Replies;
 use super::{MAX_MESSAGE, Options};
 use crate::clock;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, one_line};
 use crate::protocol::framing::lines::Lines;
 use crate::protocol::rpc::is_request;
 
@@ -197,8 +197,8 @@ pub(super) fn last_words(stderr: &str) -> Option<String> {
     let (before, last) = lines.split_at(lines.len().saturating_sub(LAST_LINES));
     let is_error = |line: &&&str| line.to_ascii_lowercase().contains("error");
     let cause = before.iter().rfind(is_error).filter(|_| !last.iter().any(|line| is_error(&line)));
-    let plain = |line: &&str| line.chars().filter(|c| !c.is_control()).take(LINE_CHARS).collect::<String>();
-    let shown: Vec<_> = cause.into_iter().chain(last).map(|line| format!("  {}", plain(line))).collect();
+    let shown: Vec<_> =
+        cause.into_iter().chain(last).map(|line| format!("  {}", one_line(line, LINE_CHARS))).collect();
     (!shown.is_empty()).then(|| shown.join("\n"))
 }
 

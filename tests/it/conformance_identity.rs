@@ -111,7 +111,7 @@ impl Mixed {
         let method = message["method"].as_str().unwrap_or_default();
         let session = field(&asked.head, "mcp-session-id").map(str::to_owned);
         let known = session.as_ref().is_none_or(|id| self.sessions.lock().unwrap().contains(id));
-        if !known && !(self.streams_for_all && asked.method == "GET") {
+        if !(known || self.streams_for_all && asked.method == "GET") {
             return say(
                 stream,
                 404,

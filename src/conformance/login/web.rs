@@ -220,8 +220,7 @@ pub fn without_query(url: &str) -> String {
 
 /// At most 200 characters of `text`, without control characters.
 pub fn printable(text: &str) -> String {
-    let shown: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
-    crate::error::without_secrets(&shown).into_owned()
+    crate::error::without_secrets(&crate::error::one_line(text, 200)).into_owned()
 }
 
 #[cfg(test)]

@@ -16,8 +16,11 @@ fn report() -> Report {
     ];
     let findings = outcomes.into_iter().map(|outcome| {
         let mut finding = Finding::new(check, Revision::V2025_11_25, outcome);
-        finding.evidence =
-            vec![Evidence { request: "POST x".into(), response: "HTTP 500".into(), again: "curl x".into() }];
+        finding.evidence = vec![Evidence {
+            request: "POST x".into(),
+            response: "HTTP 500\n\u{1b}[1mNo\u{9b}2J".into(),
+            again: "curl x".into(),
+        }];
         finding
     });
     Report {
@@ -29,6 +32,14 @@ fn report() -> Report {
         sent: 4,
         ..Report::new("http://a.example/mcp".into())
     }
+}
+
+#[test]
+fn nothing_is_told_to_a_terminal() {
+    let (report, expected) = (report(), Expected::default());
+    let text = Judged { report: &report, expected: &expected }.write(Form::Text);
+    let obeyed = text.chars().find(|c| c.is_control() && *c != '\n');
+    assert!(obeyed.is_none() && text.contains("    [1mNo2J\n"), "{text:?}");
 }
 
 #[test]

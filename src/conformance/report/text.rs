@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::{Judged, stale_text};
 use crate::conformance::evidence::Evidence;
 use crate::conformance::run::{Finding, Outcome};
+use crate::error::plain;
 use crate::protocol::revision::Revision;
 
 /// Lines that are shown of what was sent, and of what came.
@@ -52,7 +53,7 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
     for entry in judged.stale() {
         let _ = writeln!(out, "\n{}", stale_text(entry));
     }
-    out
+    plain(&out).into_owned()
 }
 
 fn section(title: &str, judged: &Judged<'_>, belongs: impl Fn(&Finding) -> bool, out: &mut String) {
