@@ -1,15 +1,18 @@
 //! `chaterimo diff`: what changed between two lists of tools.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::fields::{self, Field};
 use super::{Context, reading, runtime};
+use crate::conformance::expect::what_came;
 use crate::diff::{Class, LISTS, Surface, changes};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Dialler, Options, Peer, Target};
 use crate::protocol::revision::Revision;
+use crate::protocol::rpc::METHOD_NOT_FOUND;
 
 /// Pages of a list that are asked for.
 const MAX_PAGES: usize = 100;
@@ -87,10 +90,11 @@ fn ask(url: &str, headers: &[Field]) -> Result<Surface> {
     let options = Options { headers: headers.to_vec(), ..Options::new(Target::Url(url.to_owned())) };
     runtime()?.block_on(async {
         let mut peer = Dialler::new(options)?.dial()?;
-        open(&mut peer).await?;
+        let capabilities = open(&mut peer).await?;
         let mut surface = Surface::default();
         for method in LISTS {
-            list(&mut peer, method, &mut surface).await?;
+            let declared = capabilities.get(method.split('/').next().unwrap_or(method)).is_some();
+            list(&mut peer, method, declared, &mut surface).await?;
         }
         peer.close(std::time::Duration::from_secs(1)).await;
         Ok(surface)
@@ -119,16 +123,16 @@ fn read_folder(path: &Path) -> Result<Surface> {
     Ok(all)
 }
 
-/// Begins in the modern era where the server knows it, else with a handshake.
-async fn open(peer: &mut Peer) -> Result<()> {
+/// Begins in the modern era where the server knows it, else with a handshake; what the server declares.
+async fn open(peer: &mut Peer) -> Result<Value> {
     peer.speak_modern(Revision::MODERN.as_str(), json!({}));
     let discovered = peer.ask("server/discover", json!({})).await?;
-    if discovered.result().is_some() {
-        return Ok(());
+    if let Some(result) = discovered.result() {
+        return Ok(result["capabilities"].clone());
     }
     let opened = peer.shake_hands(Revision::LAST_LEGACY.as_str(), json!({})).await?;
     match (opened.result(), opened.status) {
-        (Some(_), _) => Ok(()),
+        (Some(result), _) => Ok(result["capabilities"].clone()),
         (None, Some(status @ (401 | 403))) => Err(Error::new(
             Kind::Unauthorized,
             format!("The server lets nobody in with what --header gives it, or without one (HTTP {status})."),
@@ -140,18 +144,32 @@ async fn open(peer: &mut Peer) -> Result<()> {
     }
 }
 
-/// All pages of a list; none where the server has no such list.
-async fn list(peer: &mut Peer, method: &str, surface: &mut Surface) -> Result<()> {
-    let mut params = json!({});
+/// All pages of a list. It is empty where the server does not know the method, or fails at what it never `declared`.
+///
+/// # Errors
+/// Whatever else came, for nothing follows from it about what the server offers.
+async fn list(peer: &mut Peer, method: &str, declared: bool, surface: &mut Surface) -> Result<()> {
+    let failed = |what: String| {
+        let text =
+            format!("{method}: {what}; so what the server offers is not known, and nothing is compared.");
+        Error::new(Kind::Unavailable, text)
+    };
+    let (mut params, mut seen) = (json!({}), HashSet::new());
     surface.begin(method);
-    for _ in 0..MAX_PAGES {
+    for page in 0..MAX_PAGES {
         let answer = peer.ask(method, params).await?;
-        let Some(result) = answer.result() else { return Ok(()) };
-        surface.take(result.clone());
-        match result.get("nextCursor").filter(|cursor| cursor.is_string()) {
-            Some(cursor) => params = json!({"cursor": Value::clone(cursor)}),
-            None => return Ok(()),
+        let Some(result) = answer.result() else {
+            let is_empty = page == 0 && (!declared || answer.code() == Some(METHOD_NOT_FOUND.into()));
+            return if is_empty { Ok(()) } else { Err(failed(what_came(&answer))) };
+        };
+        if !surface.take(result.clone()) && declared {
+            return Err(failed("the result holds no such list".to_owned()));
         }
+        let Some(cursor) = result.get("nextCursor").filter(|cursor| !cursor.is_null()) else { return Ok(()) };
+        if !seen.insert(cursor.to_string()) {
+            return Err(failed(format!("the cursor {cursor} came a second time")));
+        }
+        params = json!({"cursor": cursor});
     }
-    Ok(())
+    Err(failed(format!("the list has more than {MAX_PAGES} pages")))
 }

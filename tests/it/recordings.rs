@@ -10,7 +10,7 @@ use chaterimo::protocol::transcript::compare::Pointer;
 use chaterimo::protocol::transcript::{From, Line, Transcript, Transport};
 use chaterimo::replay::serve::Server;
 use chaterimo::verify::{Report, verify};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_chaterimo");
 
@@ -326,4 +326,72 @@ fn what_a_server_no_longer_says_beside_its_answers_is_told() {
         "notifications/tools/list_changed",
         &["subscriptions/listen → notifications/tools/list_changed"],
     );
+}
+
+/// A recording of a server that declares tools and resources and answers each request as it is here: `(method, parameters,
+/// HTTP status, what the answer is beside its id)`.
+fn server_of(answers: &[(&str, Value, u16, Value)]) -> Transcript {
+    let capabilities = json!({"tools": {}, "resources": {}});
+    let opened = json!({"result": {"resultType": "complete", "supportedVersions": ["2026-07-28"],
+        "capabilities": capabilities, "serverInfo": {"name": "s", "version": "1"}}});
+    let all = std::iter::once(("server/discover", json!({}), 200, opened)).chain(answers.iter().cloned());
+    let mut text = json!({"transcript": 1, "client": {"name": "c", "version": "1"}, "transport": "http", "endpoint": "full"}).to_string();
+    for (number, (method, mut params, status, mut answer)) in all.enumerate() {
+        params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+        if answer.is_object() {
+            answer["jsonrpc"] = "2.0".into();
+            answer["id"] = number.into();
+        }
+        let asked = json!({"jsonrpc": "2.0", "id": number, "method": method, "params": params});
+        let (post, status) = (json!({"method": "POST", "path": "/mcp"}), json!({"status": status}));
+        let lines = [
+            json!({"at_ms": 0, "from": "client", "exchange": number, "http": post, "message": asked}),
+            json!({"at_ms": 0, "from": "server", "exchange": number, "http": status, "message": answer}),
+        ];
+        lines.iter().for_each(|line| text.push_str(&format!("\n{line}")));
+    }
+    Transcript::parse(&text).unwrap()
+}
+
+#[test]
+fn a_server_that_fails_is_not_an_empty_one() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let check = |answers: &[(&str, Value, u16, Value)], code: i32, says: &str| {
+        let recording = server_of(answers);
+        let server = runtime.block_on(Server::bind(([127, 0, 0, 1], 0).into(), &recording, false)).unwrap();
+        let url = server.url().to_owned();
+        runtime.spawn(server.run(|_| {}));
+        let (got, out, err) = run(&["diff", "http-full-connect.jsonl", &url]);
+        assert_eq!(got, code, "{says}: {out}{err}");
+        assert!(format!("{out}{err}").contains(says), "{says}: {out}{err}");
+    };
+    let list = |members: Value| json!({"result": members});
+    let error = |code: i32| json!({"error": {"code": code, "message": "It broke."}});
+    let tools = |status: u16, answer: Value| ("tools/list", json!({}), status, answer);
+    let tool = |name: &str| json!({"name": name, "inputSchema": {"type": "object"}});
+    check(&[tools(200, error(-32601))], 1, "the tool is gone");
+    check(
+        &[tools(200, error(-32603))],
+        2,
+        "tools/list: the answer is the error -32603 \"It broke.\" (HTTP 200)",
+    );
+    check(&[tools(429, "slow down".into())], 2, "(HTTP 429)");
+    check(&[tools(500, "oh".into())], 2, "tools/list: no JSON-RPC answer to this request came (HTTP 500)");
+    check(&[tools(200, list(json!({"tols": []})))], 2, "tools/list: the result holds no such list");
+    let some = tools(200, list(json!({"tools": [tool("a")]})));
+    check(&[some.clone(), ("resources/list", json!({}), 500, "oh".into())], 2, "resources/list: no JSON-RPC");
+    check(&[some, ("prompts/list", json!({}), 500, "oh".into())], 1, "tool a: the tool is new");
+    let page = |cursor: Value, next: &str| {
+        let params = if cursor.is_null() { json!({}) } else { json!({"cursor": cursor}) };
+        ("tools/list", params, 200, list(json!({"tools": [tool(next)], "nextCursor": next})))
+    };
+    check(
+        &[page(Value::Null, "a"), page("a".into(), "b"), page("b".into(), "a")],
+        2,
+        "the cursor \"a\" came a second time",
+    );
+    let long: Vec<_> = (0..102)
+        .map(|n| page(if n == 0 { Value::Null } else { n.to_string().into() }, &(n + 1).to_string()))
+        .collect();
+    check(&long, 2, "has more than 100 pages");
 }
