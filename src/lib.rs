@@ -5,6 +5,7 @@
 // The ground: everyone may use these.
 pub mod clock;
 pub mod config;
+pub mod contacts;
 pub mod error;
 pub mod keyring;
 pub mod models;

@@ -28,9 +28,9 @@ pub struct Args {
     /// The endpoint, or on stdio the key, is read-only
     #[arg(long)]
     readonly: bool,
-    /// Leave e-mail addresses as they are; keys, tokens and session ids are taken out all the same
+    /// Leave e-mail addresses and phone numbers as they are; keys, tokens and session ids are taken out all the same
     #[arg(long)]
-    keep_emails: bool,
+    keep_contacts: bool,
     /// Trust the certificate authorities in this PEM file as well
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -96,7 +96,7 @@ impl Args {
             readonly: self.readonly,
             began: context.clock.now(),
             about: self.about.clone(),
-            keep_emails: self.keep_emails,
+            keep_contacts: self.keep_contacts,
         })
     }
 }

@@ -118,10 +118,10 @@ impl Surface {
     }
 }
 
-/// Whether `text` begins as a recording does; the rest may be broken.
+/// Whether `text` begins as a recording does, or is empty; the rest may be broken.
 fn is_recording(text: &str) -> bool {
     let first = text.lines().find(|line| !line.trim().is_empty());
-    first.is_some_and(|line| line.contains("\"transcript\""))
+    first.is_none_or(|line| line.contains("\"transcript\""))
 }
 
 fn is_later_page(turn: &Turn) -> bool {

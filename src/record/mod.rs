@@ -44,8 +44,8 @@ pub struct Options {
     pub began: Time,
     /// What happens in it, for people.
     pub about: Option<String>,
-    /// Leave e-mail addresses as they are.
-    pub keep_emails: bool,
+    /// Leave e-mail addresses and phone numbers as they are.
+    pub keep_contacts: bool,
 }
 
 /// Notes messages; cheap to clone.
@@ -156,7 +156,7 @@ impl Writer {
         let (transport, recorded_at, about) = (options.transport, Some(options.began), options.about);
         let client = ClientInfo::default();
         let header = Header { transcript: VERSION, client, transport, endpoint, recorded_at, about };
-        let redactor = Redactor::new(options.keep_emails);
+        let redactor = Redactor::new(options.keep_contacts);
         Writer { file, redactor, header: Some(header), held: Vec::new(), written: 0 }
     }
 
@@ -224,7 +224,7 @@ impl Writer {
             let value = String::from_utf8_lossy(value.as_bytes());
             let shown = match name {
                 "mcp-session-id" => self.redactor.learn("session", &value),
-                _ => self.redactor.text(&value),
+                _ => self.redactor.address(&value),
             };
             http.headers.insert(name.to_owned(), shown);
         }

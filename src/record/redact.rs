@@ -1,11 +1,14 @@
-//! Takes secrets out of what is recorded. Each becomes a placeholder such as `[key-1]`, the same one wherever it
-//! stands again, so that a transcript still shows which session or key is meant.
+//! Takes secrets and contacts out of what is recorded. Each becomes a placeholder such as `[key-1]`, the same one wherever
+//! it stands again, so that a transcript still shows which session or key is meant.
 
 use std::collections::HashMap;
 
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue, SET_COOKIE};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
+
+use crate::contacts::{self, Contact};
 
 /// What keys and tokens begin with, and what they are called then.
 const PREFIXES: [(&str, &str); 9] = [
@@ -37,6 +40,14 @@ const SECRET_MEMBERS: [&str; 11] = [
 ];
 /// Members whose text is a secret in queries, forms and JSON outside MCP, where tools may mean something else by them.
 const OAUTH_MEMBERS: [&str; 5] = ["code", "csrf", "device_code", "state", "token"];
+/// How members' names end whose text is a phone number in whatever form, and those whose text is none.
+const PHONE_MEMBERS: [&str; 5] = ["contact", "fax", "mobile", "phone", "whatsapp"];
+const ID_MEMBERS: [&str; 11] =
+    ["code", "cursor", "ean", "gtin", "hash", "id", "ids", "number", "reference", "sku", "version"];
+/// The fewest digits in such a member that are a phone number.
+const MIN_PHONE_DIGITS: usize = 5;
+/// The longest text without a space that may be read by people, in bytes; beyond it stands a file.
+const MAX_WORD: usize = 256;
 /// Parameters of a challenge that may follow the name of its scheme as a credential does, and are none.
 const CHALLENGE_PARAMETERS: [&str; 2] = ["error_description", "resource_metadata"];
 /// A text that is not JSON is kept up to this many bytes.
@@ -47,15 +58,17 @@ const MAX_TEXT: usize = 64 * 1024;
 pub struct Redactor {
     /// Secrets and their placeholders, longest secret first, for a short one may be part of a longer.
     known: Vec<(String, String)>,
+    /// E-mail addresses and phone numbers, and their placeholders.
+    contacts: HashMap<String, String>,
     counts: HashMap<&'static str, u32>,
-    /// Leave e-mail addresses as they are.
-    keep_emails: bool,
+    /// Leave e-mail addresses and phone numbers as they are.
+    keep_contacts: bool,
 }
 
 impl Redactor {
     /// One that knows nothing yet.
-    pub fn new(keep_emails: bool) -> Redactor {
-        Redactor { keep_emails, ..Redactor::default() }
+    pub fn new(keep_contacts: bool) -> Redactor {
+        Redactor { keep_contacts, ..Redactor::default() }
     }
 
     /// Learns `secret`, which is then taken out wherever it stands, and gives its placeholder.
@@ -63,12 +76,16 @@ impl Redactor {
         if let Some((_, placeholder)) = self.known.iter().find(|(known, _)| known == secret) {
             return placeholder.clone();
         }
-        let count = self.counts.entry(kind).or_default();
-        *count += 1;
-        let placeholder = format!("[{kind}-{count}]");
+        let placeholder = self.placeholder(kind);
         let place = self.known.partition_point(|(known, _)| known.len() >= secret.len());
         self.known.insert(place, (secret.to_owned(), placeholder.clone()));
         placeholder
+    }
+
+    fn placeholder(&mut self, kind: &'static str) -> String {
+        let count = self.counts.entry(kind).or_default();
+        *count += 1;
+        format!("[{kind}-{count}]")
     }
 
     /// Learns the credentials of a request or an answer, none of which is kept.
@@ -104,7 +121,7 @@ impl Redactor {
         }
         if let Ok(value) = serde_json::from_slice::<Value>(body) {
             let is_mcp = value.is_array() || value.get("jsonrpc").is_some();
-            return Some(self.value(value, is_mcp));
+            return Some(self.value("", value, is_mcp));
         }
         let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= MAX_TEXT);
         Some(Value::String(match text {
@@ -118,7 +135,7 @@ impl Redactor {
     pub fn path(&mut self, path: &str) -> String {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         // A tokenized URL, /mcp/t/TOKEN/, is a credential as a whole.
-        let mut segments: Vec<String> = path.split('/').map(|segment| self.text(segment)).collect();
+        let mut segments: Vec<String> = path.split('/').map(|segment| self.address(segment)).collect();
         let token = segments.iter().position(|segment| segment == "t").map(|t| t + 1);
         if let Some(segment) = token.and_then(|token| segments.get_mut(token))
             && segment.len() >= MIN_SECRET
@@ -133,8 +150,44 @@ impl Redactor {
         }
     }
 
-    /// `text` without anything known or that looks like a secret.
+    /// `text` without anything known or that looks like a secret, an e-mail address or a phone number.
     pub fn text(&mut self, text: &str) -> String {
+        let text = self.secrets(text);
+        self.contacts(&text, true)
+    }
+
+    /// The same of what is no sentence: the digits of a path or an id are no phone number.
+    pub(super) fn address(&mut self, text: &str) -> String {
+        let text = self.secrets(text);
+        self.contacts(&text, false)
+    }
+
+    fn contacts(&mut self, text: &str, phones: bool) -> String {
+        if self.keep_contacts {
+            return text.to_owned();
+        }
+        let mask = |contact, found: &str| match contact {
+            Contact::Phone if !phones => found.to_owned().into(),
+            contact => self.contact(contact, found).into(),
+        };
+        contacts::replace(text, mask).into_owned()
+    }
+
+    /// The placeholder of a contact. It is not sought elsewhere as a secret is: its form tells where it stands.
+    fn contact(&mut self, contact: Contact, found: &str) -> String {
+        if let Some(placeholder) = self.contacts.get(found) {
+            return placeholder.clone();
+        }
+        let kind = match contact {
+            Contact::Email => "email",
+            Contact::Phone => "phone",
+        };
+        let placeholder = self.placeholder(kind);
+        self.contacts.insert(found.to_owned(), placeholder.clone());
+        placeholder
+    }
+
+    fn secrets(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
         for (secret, placeholder) in &self.known {
             if secret.len() >= MIN_SECRET && text.contains(secret) {
@@ -171,30 +224,64 @@ impl Redactor {
                 return format!("{}{}{tail}", &trimmed[..at], self.learn(kind, &trimmed[at..]));
             }
         }
-        match !self.keep_emails && is_email(trimmed) {
-            true => self.learn("email", trimmed) + tail,
-            false => word.to_owned(),
-        }
+        word.to_owned()
     }
 
-    fn value(&mut self, value: Value, is_mcp: bool) -> Value {
+    /// The value of the member `name`, or one of its items.
+    fn value(&mut self, name: &str, value: Value, is_mcp: bool) -> Value {
         match value {
-            Value::String(text) => Value::String(self.text(&text)),
-            Value::Array(items) => items.into_iter().map(|item| self.value(item, is_mcp)).collect(),
+            Value::String(text) => Value::String(self.member(name, &text, is_mcp)),
+            Value::Array(items) => items.into_iter().map(|item| self.value(name, item, is_mcp)).collect(),
             Value::Object(members) => Value::Object(self.members(members, is_mcp)),
             other => other,
         }
     }
 
     fn members(&mut self, members: Map<String, Value>, is_mcp: bool) -> Map<String, Value> {
-        let redacted = members.into_iter().map(|(name, value)| match value {
-            Value::String(text) if is_secret_member(&name, is_mcp) => {
-                let placeholder = self.learn("secret", &text);
-                (name, Value::String(placeholder))
-            }
-            value => (self.text(&name), self.value(value, is_mcp)),
+        let redacted = members.into_iter().map(|(name, value)| {
+            let value = self.value(&name, value, is_mcp);
+            (self.member("", &name, is_mcp), value)
         });
         redacted.collect()
+    }
+
+    /// The text of the member `name`.
+    fn member(&mut self, name: &str, text: &str, is_mcp: bool) -> String {
+        if is_secret_member(name, is_mcp) {
+            return self.learn("secret", text);
+        }
+        if is_json(text) {
+            return self.json(text, is_mcp);
+        }
+        if !self.keep_contacts && is_phone_member(name) && is_number(text) {
+            return self.contact(Contact::Phone, text);
+        }
+        match is_id(name, text) {
+            true => self.address(text),
+            false => self.text(text),
+        }
+    }
+
+    /// JSON in a text: each string as if it stood in the message itself, and all else to the letter.
+    fn json(&mut self, text: &str, is_mcp: bool) -> String {
+        let (mut out, mut rest, mut name) = (String::with_capacity(text.len()), text, String::new());
+        while let Some(open) = rest.find('"') {
+            let (before, literal) = rest.split_at(open);
+            let (literal, after) = literal.split_at(literal_bytes(literal));
+            let Ok(inner) = serde_json::from_str::<String>(literal) else { break };
+            let is_name = after.trim_start().starts_with(':');
+            let shown = self.member(if is_name { "" } else { &name }, &inner, is_mcp);
+            out.push_str(before);
+            match shown == inner {
+                true => out.push_str(literal),
+                false => out.push_str(&Value::String(shown).to_string()),
+            }
+            if is_name {
+                name = inner;
+            }
+            rest = after;
+        }
+        out + rest
     }
 
     /// `name=value&…`, in a query or a form.
@@ -203,7 +290,7 @@ impl Redactor {
             Some((name, value)) if is_secret_member(name, false) && !value.is_empty() => {
                 format!("{name}={}", self.learn("secret", value))
             }
-            _ => self.text(pair),
+            _ => self.address(pair),
         });
         redacted.collect::<Vec<_>>().join("&")
     }
@@ -233,10 +320,41 @@ fn is_jwt(word: &str) -> bool {
     word.starts_with("eyJ") && word.len() > 30 && word.matches('.').count() == 2
 }
 
-fn is_email(word: &str) -> bool {
-    let Some((name, domain)) = word.split_once('@') else { return false };
-    let top = domain.rsplit_once('.').map_or("", |(_, top)| top);
-    !name.is_empty() && !domain.contains('@') && top.len() >= 2 && top.chars().all(char::is_alphabetic)
+/// Whether the text is an object or an array of JSON.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// The bytes of the string of JSON that `text` begins with, quotes and all.
+fn literal_bytes(text: &str) -> usize {
+    let mut escaped = false;
+    let close = text.bytes().enumerate().skip(1).find(|(_, byte)| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    close.map_or(text.len(), |(at, _)| at + 1)
+}
+
+fn is_phone_member(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix("number").unwrap_or(&name).trim_end_matches(['_', '-', ' ']);
+    name == "tel" || PHONE_MEMBERS.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether the text is made of the characters of a phone number.
+fn is_number(text: &str) -> bool {
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    digits >= MIN_PHONE_DIGITS
+        && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | '/' | '(' | ')' | ' '))
+}
+
+/// Whether the text of the member `name` is made for programs, so that its digits are no phone number.
+fn is_id(name: &str, text: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    text.bytes().all(|byte| byte.is_ascii_digit())
+        || (text.len() > MAX_WORD && !text.contains(char::is_whitespace))
+        || (!text.contains([' ', '+']) && ID_MEMBERS.iter().any(|end| name.ends_with(end)))
 }
 
 #[cfg(test)]
@@ -268,6 +386,9 @@ mod tests {
         check("@scope/name@1.2.3 and user@localhost", "@scope/name@1.2.3 and user@localhost");
         check("format_string cha_short chat_history", "format_string cha_short chat_history");
         check("Größe – 12 €\n", "Größe – 12 €\n");
+        check("{'mail': 'ann@shop.example'}, ann@shop.example", "{'mail': '[email-1]'}, [email-1]");
+        check("call +49 30 1234567 or (212) 555-1234.", "call [phone-1] or [phone-2].");
+        check("cha_0123456789 +49 30 1234567 cha_0123456789", "[key-1] [phone-1] [key-1]");
         check("", "");
     }
 
@@ -288,6 +409,108 @@ mod tests {
             json!({"jsonrpc": "2.0", "Api-Key": "z", "a@b.example": 1}),
             json!({"jsonrpc": "2.0", "Api-Key": "[secret-1]", "[email-1]": 1}),
         );
+    }
+
+    /// The value of `name` in a message, before and after.
+    fn check_member(name: &str, text: &str, expected: &str) {
+        let body = |text: &str| json!({"jsonrpc": "2.0", "id": 1, "result": {name: [text]}});
+        let redacted = Redactor::default().message(body(text).to_string().as_bytes(), false);
+        assert_eq!(redacted, Some(body(expected)), "{name}: {text}");
+        // And the same in a text that holds it as JSON.
+        let inside = |text: &str| json!({"jsonrpc": "2.0", "text": format!(" {}", body(text))});
+        let redacted = Redactor::default().message(inside(text).to_string().as_bytes(), false);
+        assert_eq!(redacted, Some(inside(expected)), "{name}: {text}");
+    }
+
+    #[test]
+    fn phone_numbers_are_taken_out_of_messages() {
+        for (name, text) in [
+            ("phone", "+49 30 1234567"),
+            ("phone", "1711234567"),
+            ("phone_number", "5551234"),
+            ("customerPhone", "612345678"),
+            ("Tel", "030/12345"),
+            ("mobile_number", "0612345678"),
+            ("contact", "0171-1234567"),
+            ("number", "+14155552671"),
+            ("id", "+14155552671"),
+            ("text", "212-555-1234"),
+            ("order_number", "(212) 555-1234"),
+        ] {
+            check_member(name, text, "[phone-1]");
+        }
+        check_member(
+            "text",
+            "first\nline\n0171 1234567\n\"ann@x.example\"",
+            "first\nline\n[phone-1]\n\"[email-1]\"",
+        );
+        check_member("data", "tel: +49 30 1234567", "tel: [phone-1]");
+        let kept = json!({"jsonrpc": "2.0", "phone": "5551234", "text": "+49 30 1234567 ann@x.example"});
+        assert_eq!(Redactor::new(true).message(kept.to_string().as_bytes(), false), Some(kept));
+    }
+
+    #[test]
+    fn what_is_no_phone_number_stays() {
+        let blob = format!("{}+12345678/{}", "ab/1".repeat(80), "9".repeat(80));
+        for (name, text) in [
+            ("id", "0612345678"),
+            ("text", "00491711234567"),
+            ("value", "0171123456"),
+            ("order_number", "200-300-4000"),
+            ("orderId", "0171-1234567"),
+            ("sku", "0171-1234567"),
+            ("SKU", "212-555-1234"),
+            ("ean", "4006381333931"),
+            ("text", "order 4500012345678, #100234567, INV-0171-1234567"),
+            ("text", "€ 1.234.567,89 or 1 234 567 890 or 0.0612345678"),
+            ("text", "2026-11-22T08:00:00.123456789Z"),
+            ("text", "2026-11-22 08:00:00.123456789 UTC"),
+            ("text", "1763800000 1763800000000 20261122"),
+            ("phone_verified_at", "2026-11-22"),
+            ("text", "550e8400-e29b-41d4-a716-446655440000 01234567-0123-4123-8123-012345678901"),
+            ("text", "d41d8cd98f00b204e9800998ecf8427e 01234567890123456789012345678901"),
+            ("text", "https://shop.example/orders/0612345678 chaterimo://orders/0171-1234567"),
+            ("text", "192.168.100.200 react@18.3.0-rc.1"),
+            ("blob", blob.as_str()),
+            ("nextCursor", "0171-1234567"),
+        ] {
+            check_member(name, text, text);
+        }
+        let check = |path: &str| assert_eq!(Redactor::default().path(path), path);
+        check("/orders/0171-1234567?id=0612345678&phone=0171-1234567");
+        let numbers =
+            json!({"jsonrpc": "2.0", "id": 612345678, "at": 1_763_800_000_000_u64, "n": [171_123_456]});
+        assert_eq!(Redactor::default().message(numbers.to_string().as_bytes(), false), Some(numbers));
+    }
+
+    #[test]
+    fn json_in_a_text_stays_the_json_it_was() {
+        let check = |text: &str, expected: &str| {
+            let body = |text: &str| json!({"jsonrpc": "2.0", "text": text});
+            let redacted = Redactor::default().message(body(text).to_string().as_bytes(), false);
+            assert_eq!(redacted, Some(body(expected)), "{text}");
+        };
+        check(r#"{ "a" : 1.50, "m": "x\nann@x.example" }"#, r#"{ "a" : 1.50, "m": "x\n[email-1]" }"#);
+        check(r#"["\"0171 1234567\\", "\u00e4"]"#, r#"["\"[phone-1]\\", "\u00e4"]"#);
+        check(r#"{"password": "x", "b": "y"}"#, r#"{"password": "[secret-1]", "b": "y"}"#);
+        check(r#"{"a": "{\"b\": \"\\nann@x.example\"}"}"#, r#"{"a": "{\"b\": \"\\n[email-1]\"}"}"#);
+        check(r#"{"ann@x.example": 1"#, r#"{"[email-1]": 1"#);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_programs_write_stays(
+            uuid in "[0-9]{8}-[0-9]{4}-4[0-9]{3}-8[0-9]{3}-[0-9]{12}",
+            hex in "[0-9a-f]{40}",
+            time in "20[0-9]{2}-[01][0-9]-[0-3][0-9][T ][012][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?",
+            price in "[0-9]{1,3}(,[0-9]{3}){0,2}\\.[0-9]{2}",
+            id in "[A-Z]{2,4}-[0-9]{3,5}-[0-9]{3,8}",
+        ) {
+            for text in [&uuid, &hex, &time, &price, &id] {
+                let sentence = format!("see {text}, and go on");
+                proptest::prop_assert_eq!(Redactor::default().text(&sentence), sentence);
+            }
+        }
     }
 
     #[test]

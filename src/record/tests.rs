@@ -45,7 +45,7 @@ fn options(folder: &tempfile::TempDir) -> Options {
         readonly: false,
         began: Time(1_000),
         about: None,
-        keep_emails: false,
+        keep_contacts: false,
     }
 }
 

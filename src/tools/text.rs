@@ -1,13 +1,13 @@
 //! Text written by outsiders, made fit to show to a model or to keep in a log: without what people cannot see but models
 //! read, and without personal data where the organisation does not want it shown.
 
-mod redact;
 mod strip;
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use crate::contacts::{self, Contact};
 use crate::error::without_secrets;
 
 /// What stands for an e-mail address.
@@ -35,12 +35,19 @@ pub fn outside(text: &str, redact: bool) -> Cow<'_, str> {
         return visible;
     }
     match visible {
-        Cow::Borrowed(text) => redact::redact(text),
-        Cow::Owned(text) => match redact::redact(&text) {
+        Cow::Borrowed(text) => masked_contacts(text),
+        Cow::Owned(text) => match masked_contacts(&text) {
             Cow::Borrowed(_) => Cow::Owned(text),
             Cow::Owned(masked) => Cow::Owned(masked),
         },
     }
+}
+
+fn masked_contacts(text: &str) -> Cow<'_, str> {
+    contacts::replace(text, |contact, _| match contact {
+        Contact::Email => EMAIL.into(),
+        Contact::Phone => PHONE.into(),
+    })
 }
 
 /// The first `most` characters of `text`, and whether there are more.

@@ -62,7 +62,7 @@ class Site:
         self.server.data, self.server.process = data, None
         self.server.flags = ("--public-url", f"http://127.0.0.1:{RECORDER}", *flags)
         self.server.start(*self.server.flags)
-        command = [CHATERIMO, "record", "--listen", f"127.0.0.1:{RECORDER}", "--keep-emails", "--out", str(self.out),
+        command = [CHATERIMO, "record", "--listen", f"127.0.0.1:{RECORDER}", "--keep-contacts", "--out", str(self.out),
                    "--about", f"{name} through OAuth", f"http://127.0.0.1:{SERVER}/mcp/"]
         self.recorder = subprocess.Popen(command, stdout=subprocess.PIPE)
         self.recorder.stdout.readline()

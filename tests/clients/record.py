@@ -107,7 +107,7 @@ def record(case, store, work):
     data = store.copy(case.name)
     claude = Claude(work / case.name / "home", case.client)
     key = store.keys[case.key]
-    about = ["--about", case.about, "--keep-emails", "--out", str(out)] + (["--readonly"] if case.reads_only else [])
+    about = ["--about", case.about, "--keep-contacts", "--out", str(out)] + (["--readonly"] if case.reads_only else [])
     if case.transport == "stdio":
         command = [CHATERIMO, "record", *about, "--", CHATERIMO, "stdio", "--data-dir", str(data)]
         claude.run("mcp", "add", "chaterimo", "--env", f"CHATERIMO_API_KEY={key}", "--", *command)

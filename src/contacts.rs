@@ -1,37 +1,48 @@
-//! Masks e-mail addresses and phone numbers. What is masked is what is written as one; an order number, a date or a
+//! Finds e-mail addresses and phone numbers in a text. What is found is what is written as one; an order number, a date or a
 //! price is left alone, and so is a number without the grouping or the prefix of a phone number.
 
 use std::borrow::Cow;
 
-use super::{EMAIL, PHONE};
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contact {
+    /// An e-mail address.
+    Email,
+    /// A phone number.
+    Phone,
+}
 
-/// `text` with e-mail addresses and phone numbers masked. Borrows when there are none.
-pub fn redact(text: &str) -> Cow<'_, str> {
-    match emails(text) {
-        Cow::Borrowed(text) => phones(text),
-        Cow::Owned(text) => match phones(&text) {
+/// `text` with what `mask` gives for each contact in its place. Borrows when there are none.
+pub fn replace<'t>(text: &'t str, mut mask: impl FnMut(Contact, &str) -> Cow<'static, str>) -> Cow<'t, str> {
+    match emails(text, &mut mask) {
+        Cow::Borrowed(text) => phones(text, &mut mask),
+        Cow::Owned(text) => match phones(&text, &mut mask) {
             Cow::Borrowed(_) => Cow::Owned(text),
             Cow::Owned(masked) => Cow::Owned(masked),
         },
     }
 }
 
+type Mask<'m> = &'m mut dyn FnMut(Contact, &str) -> Cow<'static, str>;
+
 /// Characters before an at sign that are looked at: the standard allows 64 (RFC 5321, section 4.5.3.1.1).
 const LOCAL_CHARS_MAX: usize = 256;
 
-fn emails(text: &str) -> Cow<'_, str> {
+fn emails<'t>(text: &'t str, mask: Mask<'_>) -> Cow<'t, str> {
     let mut out = Output::new(text);
     for (place, at) in ats(text) {
         if place < out.copied {
             continue;
         }
         let before = text[out.copied..place].char_indices().rev().take(LOCAL_CHARS_MAX);
-        let local = before.take_while(|(_, c)| is_local(*c)).last();
+        let is_part = |(_, c): &(usize, char)| is_local(*c);
+        // What is quoted is no part of it.
+        let local = before.take_while(is_part).filter(|(_, c)| *c != '\'').last();
         let domain = domain_bytes(&text[place + at..]);
         if let Some((local, _)) = local
             && domain > 0
         {
-            out.mask(out.copied + local, place + at + domain, EMAIL);
+            out.mask(out.copied + local, place + at + domain, Contact::Email, mask);
         }
     }
     out.finish()
@@ -50,8 +61,8 @@ fn is_local(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '.' | '_' | '%' | '+' | '-' | '\'')
 }
 
-/// The bytes of the domain name that `text` begins with: two labels or more, the last one of two characters or more and
-/// with a letter. 0 when it does not begin with one.
+/// The bytes of the domain name that `text` begins with: two labels or more, the last one of two characters or more, a
+/// letter first, which a release (`react@18.3.0-rc.1`) has not. 0 when it does not begin with one.
 fn domain_bytes(text: &str) -> usize {
     let (mut end, mut bytes) = (0, 0);
     for (place, label) in text
@@ -65,14 +76,14 @@ fn domain_bytes(text: &str) -> usize {
             break;
         }
         end += label.len() + usize::from(place > 0);
-        if place > 0 && label.chars().nth(1).is_some() && label.chars().any(char::is_alphabetic) {
+        if place > 0 && label.chars().nth(1).is_some() && label.starts_with(char::is_alphabetic) {
             bytes = end;
         }
     }
     bytes
 }
 
-fn phones(text: &str) -> Cow<'_, str> {
+fn phones<'t>(text: &'t str, mask: Mask<'_>) -> Cow<'t, str> {
     if text.is_ascii() && text.bytes().filter(u8::is_ascii_digit).count() < DIGITS_MIN {
         return Cow::Borrowed(text);
     }
@@ -85,7 +96,7 @@ fn phones(text: &str) -> Cow<'_, str> {
             if run.is_date(first) {
                 first += 3;
             } else if let Some(after) = run.phone(first, &out) {
-                out.mask(run.start(first), run.groups[after - 1].end, PHONE);
+                out.mask(run.start(first), run.groups[after - 1].end, Contact::Phone, mask);
                 first = after;
             } else {
                 first += 1;
@@ -253,6 +264,8 @@ fn may_begin(out: &Output<'_>, start: usize, plus: bool) -> bool {
     match last {
         Some('.') => other.is_none_or(|c| digit(c).is_none()),
         Some('-' | '/' | '‐' | '‑') => !other.is_some_and(char::is_alphanumeric),
+        // In the middle of a time of day, with parts of its last second.
+        Some(':') => other.is_none_or(|c| digit(c).is_none()),
         Some('#' | '_' | '+' | '＋' | '$' | '€' | '£' | '¥') => false,
         Some(c) => !c.is_alphanumeric(),
         None => true,
@@ -287,9 +300,9 @@ impl<'a> Output<'a> {
         Output { text, out: String::new(), copied: 0 }
     }
 
-    fn mask(&mut self, start: usize, end: usize, mask: &str) {
+    fn mask(&mut self, start: usize, end: usize, kind: Contact, mask: Mask<'_>) {
         self.out.push_str(&self.text[self.copied..start]);
-        self.out.push_str(mask);
+        self.out.push_str(&mask(kind, &self.text[start..end]));
         self.copied = end;
     }
 
@@ -311,6 +324,13 @@ impl<'a> Output<'a> {
 mod tests {
     use super::*;
 
+    fn redact(text: &str) -> Cow<'_, str> {
+        replace(text, |contact, _| match contact {
+            Contact::Email => "[EMAIL]".into(),
+            Contact::Phone => "[PHONE]".into(),
+        })
+    }
+
     #[test]
     fn masks_addresses() {
         let check = |text: &str, expected: &str| assert_eq!(redact(text), expected, "{text}");
@@ -325,6 +345,9 @@ mod tests {
         check("a@b.de@c.de a@b..de", "[EMAIL]@c.de a@b..de");
         check("anna＠example.com", "[EMAIL]");
         check("a@b.co.1", "[EMAIL].1");
+        check("{'mail': 'anna@example.com'}", "{'mail': '[EMAIL]'}");
+        check("o'neill@example.com", "[EMAIL]");
+        check("react@18.3.0-rc.1, a@4.17.21-beta", "react@18.3.0-rc.1, a@4.17.21-beta");
         check("@anna, 5 @ 10.50, a@localhost, @example.com", "@anna, 5 @ 10.50, a@localhost, @example.com");
     }
 
@@ -360,6 +383,7 @@ mod tests {
             check(&format!("({number})"), "([PHONE])");
         }
         check("Tel.0171 1234567", "Tel.[PHONE]");
+        check("Tel:0171 1234567", "Tel:[PHONE]");
         check("0171 1234567 or 030 7654321", "[PHONE] or [PHONE]");
         check("2 pairs, 0171 1234567", "2 pairs, [PHONE]");
         check("size 42 0171 1234567", "size 42 [PHONE]");
@@ -377,6 +401,8 @@ mod tests {
             "01.02.2026 12:30",
             "11/22/2026",
             "2026-11-22 08:00:00",
+            "2026-11-22 08:00:00.123456789 UTC",
+            "08:00:05.1234567",
             "€ 1.234.567,89",
             "1 234 567 890",
             "$212-555-1234",
