@@ -107,7 +107,7 @@ fn call(at: Time, n: i64) -> call_log::Call {
             roll(5, 12),
             roll(9_999, 8)
         ),
-        outcome: outcome.to_owned(),
+        outcome,
         duration_us: 300 + roll(9_000, 18),
         day_remaining: None,
     }

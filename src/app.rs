@@ -98,6 +98,8 @@ struct Ended {
     result: Result<String, Refusal>,
     balance: Option<Balance>,
     exhausted: Option<Exhausted>,
+    /// Seconds to wait, where it is one refusal too many and was not logged.
+    flood: Option<i64>,
 }
 
 impl App {
@@ -200,19 +202,18 @@ impl App {
         let arguments = Value::Object(std::mem::take(arguments));
         let row = self.log_row(caller, &call, &arguments);
         let admitted = self.admit(caller, &call, index, arguments);
-        let refused = admitted.is_err();
-        if let Some(seconds) = self.is_flood(caller.grant, refused) {
+        if let Some(seconds) = self.is_flood(caller.grant, row.at, admitted.is_err()) {
             return floods::answer(caller, call, seconds);
         }
         let ended = match admitted {
-            Ok((entry, arguments)) if entry.spec.effect == Effect::Read => {
+            Ok((entry, arguments)) if entry.spec.effect == Effect::Read && !entry.is_brief => {
                 self.read(caller, entry.spec, &arguments, row, |cx| Ok(entry.run(cx)?.into_text()))
             }
             Ok((entry, arguments)) => {
-                let ended = self.write(caller, entry, arguments, row);
+                let ended = self.commit(caller, entry, arguments, row);
                 match entry.spec.effect {
                     Effect::Start => return self.started(caller, call, ended),
-                    _ => ended,
+                    Effect::Read | Effect::Update => ended,
                 }
             }
             Err(Held::Refused(refusal)) => self.refuse(caller, refusal, row),
@@ -225,10 +226,10 @@ impl App {
                 return self.hold(caller, call, Outcome::Ask(ask), row);
             }
         };
-        if refused || ended.exhausted.is_some() {
-            self.floods.count(caller.grant, self.clock.now());
+        match ended.flood {
+            Some(seconds) => floods::answer(caller, call, seconds),
+            None => self.answer(call, ended),
         }
-        self.answer(call, ended)
     }
 
     /// The tool and its arguments, if this caller may call it with these, and nobody is to be asked first.
@@ -249,22 +250,32 @@ impl App {
         Ok((entry, self.ask_first(caller, call, entry, arguments)?))
     }
 
-    /// A refusal before the quota: logged, and costs nothing.
+    /// A refusal that costs nothing: it is logged, and counted against floods.
     fn refuse(&self, caller: &Caller<'_>, refusal: Refusal, row: call_log::Call) -> Ended {
+        let flood = self.floods.wait(caller.grant, row.at);
+        if flood.is_some() {
+            return Ended { flood, ..Ended::of(Err(refusal), None) };
+        }
+        self.floods.count(caller.grant, row.at);
         match self.log_free(caller, refusal.code, row) {
-            Ok(balance) => Ended { result: Err(refusal), balance: Some(balance), exhausted: None },
+            Ok(balance) => Ended::of(Err(refusal), Some(balance)),
             Err(error) => Ended::failed(error),
         }
     }
 
     /// Logs a call that costs nothing; what is left of the quota.
-    fn log_free(&self, caller: &Caller<'_>, outcome: &str, mut row: call_log::Call) -> Result<Balance> {
-        row.outcome = outcome.to_owned();
+    fn log_free(
+        &self,
+        caller: &Caller<'_>,
+        outcome: &'static str,
+        mut row: call_log::Call,
+    ) -> Result<Balance> {
+        row.outcome = outcome;
         row.duration_us = micros(caller.arrived);
-        let (tenant, now) = (caller.grant.tenant, self.clock.now());
+        let tenant = caller.grant.tenant;
         self.store.write(Durability::Process, move |tx| {
             let tx = tx.tenant(tenant);
-            let balance = quota::balance(&tx, now)?;
+            let balance = quota::balance(&tx, row.at)?;
             row.day_remaining = balance.day.remaining;
             call_log::append(&tx, &row)?;
             Ok(balance)
@@ -281,15 +292,17 @@ impl App {
         row: call_log::Call,
         run: impl FnOnce(&Cx<'_>) -> Result<String, Refusal>,
     ) -> Ended {
-        let now = self.clock.now();
-        let looked = self.look(caller, spec, arguments, |mut cx| {
+        let looked = self.look(caller, spec, arguments, row.at, |mut cx| {
             if cx.balance.exhausted().is_some() {
                 return None;
             }
             cx.balance = cx.balance.less_one();
             Some(run(&cx))
         });
-        self.settle(caller, now, looked.unwrap_or_else(|refusal| Some(Err(refusal))), row)
+        match looked.unwrap_or_else(|refusal| Some(Err(refusal))) {
+            Some(Err(refusal)) if refusal.is_free() => self.refuse(caller, refusal, row),
+            ran => self.settle(caller, ran, row),
+        }
     }
 
     /// Runs `job` on a snapshot of what the caller may see; its balance counts no call.
@@ -298,9 +311,10 @@ impl App {
         caller: &Caller<'_>,
         spec: &'static Spec,
         arguments: &Value,
+        now: Time,
         job: impl FnOnce(Cx<'_>) -> T,
     ) -> Result<T, Refusal> {
-        let (tenant, now) = (caller.grant.tenant, self.clock.now());
+        let tenant = caller.grant.tenant;
         let look = || {
             self.store.read(|tx| {
                 let tx = &tx.tenant_within(tenant, caller.grant.chatbots.as_deref());
@@ -312,7 +326,7 @@ impl App {
         };
         match catch_unwind(AssertUnwindSafe(look)) {
             Ok(looked) => Ok(looked?),
-            Err(_) => Err(Error::internal(format!("{} panicked", spec.name)).into()),
+            Err(_) => Err(panicked(spec)),
         }
     }
 
@@ -320,68 +334,95 @@ impl App {
     fn settle(
         &self,
         caller: &Caller<'_>,
-        now: Time,
         ran: Option<Result<String, Refusal>>,
         mut row: call_log::Call,
     ) -> Ended {
-        row.outcome = outcome_code(ran.as_ref());
+        row.outcome = ran.as_ref().map_or(words::QUOTA_EXCEEDED, outcome_code);
         row.duration_us = micros(caller.arrived);
-        let (tenant, stale) = (caller.grant.tenant, caller.grant.to_note());
+        let (tenant, stale, now) = (caller.grant.tenant, caller.grant.to_note(), row.at);
         let counted = self.store.write(Durability::Process, move |tx| {
             let counted = quota::debit(&tx.tenant(tenant), now)?;
-            note(tx, tenant, stale, now, &counted, row)?;
+            note(tx, tenant, stale, &counted, row)?;
             Ok(counted)
         });
         match (counted, ran) {
-            (Ok(Ok(balance)), Some(ran)) => Ended::counted(ran, balance),
-            (Ok(Ok(balance)), None) => Ended::counted(Err(words::moment()), balance),
-            (Ok(Err((balance, exhausted))), _) => Ended::exhausted(balance, exhausted, now),
+            (Ok(Ok(balance)), Some(ran)) => Ended::of(ran, Some(balance)),
+            (Ok(Ok(balance)), None) => Ended::of(Err(words::renewed_meanwhile()), Some(balance)),
+            (Ok(Err((balance, exhausted))), _) => self.exhausted(caller, balance, exhausted, now),
             (Err(error), _) => Ended::failed(error),
         }
     }
 
-    /// Runs a tool that changes something: its change, its quota and its row are one commit, on the disk before the
-    /// answer. What a tool that fails had changed is undone; its call counts all the same.
-    fn write(
+    /// Runs a tool within the commit that counts and logs its call. What one that changes something does is on the disk
+    /// before the answer, and undone when it fails.
+    fn commit(
         &self,
         caller: &Caller<'_>,
         entry: &'static Entry,
         arguments: Value,
         mut row: call_log::Call,
     ) -> Ended {
-        let (grant, now, arrived) = (caller.grant.clone(), self.clock.now(), caller.arrived);
+        let (grant, arrived, now) = (caller.grant.clone(), caller.arrived, row.at);
         let (keyring, extra_models) = (Arc::clone(&self.keyring), Arc::clone(&self.extra_models));
         let stale = grant.to_note();
-        let done = self.store.write(Durability::Disk, move |tx| {
+        let reads = entry.spec.effect == Effect::Read;
+        let durability = if reads { Durability::Process } else { Durability::Disk };
+        let flood = self.floods.wait(caller.grant, now);
+        let done = self.store.write(durability, move |tx| {
             let tenant_tx = tx.tenant_within(grant.tenant, grant.chatbots.as_deref());
-            let counted = quota::debit(&tenant_tx, now)?;
-            let balance = match counted {
-                Ok(balance) => balance,
-                Err(refused) => {
-                    note(tx, grant.tenant, stale, now, &Err(refused), row)?;
-                    return Ok(Err(refused));
-                }
-            };
-            let ran = tx.savepoint(|| {
+            let count = quota::Count::load(&tenant_tx, now)?;
+            let before = count.balance();
+            if let Some(exhausted) = before.exhausted() {
+                note(tx, grant.tenant, stale, &Err((before, exhausted)), row)?;
+                return Ok(Err((before, exhausted)));
+            }
+            let run = || {
                 let (actor, redact, spec) = (grant.actor.as_str(), grant.redact, entry.spec);
-                let (keyring, extra_models) = (&*keyring, &*extra_models);
+                let (keyring, extra_models, balance) = (&*keyring, &*extra_models, before.less_one());
                 let (tx, arguments) = (&tenant_tx, &arguments);
-                entry.run(&Cx { tx, now, actor, redact, balance, extra_models, keyring, spec, arguments })
-            });
-            row.outcome = outcome_code(Some(&ran));
+                let cx = Cx { tx, now, actor, redact, balance, extra_models, keyring, spec, arguments };
+                catch_unwind(AssertUnwindSafe(|| entry.run(&cx))).unwrap_or_else(|_| Err(panicked(spec)))
+            };
+            let ran = if reads { tx.unchanged(run)? } else { tx.savepoint(run)? };
+            let balance = match &ran {
+                Err(refusal) if refusal.is_free() && flood.is_some() => return Ok(Ok((before, ran))),
+                Err(refusal) if refusal.is_free() => before,
+                _ => count.debit(&tenant_tx)?,
+            };
+            row.outcome = outcome_code(&ran);
             row.duration_us = micros(arrived);
-            note(tx, grant.tenant, stale, now, &Ok(balance), row)?;
+            note(tx, grant.tenant, stale, &Ok(balance), row)?;
             Ok(Ok((balance, ran)))
         });
-        if entry.spec.effect == Effect::Start {
+        match done {
+            Ok(Ok((balance, ran))) => {
+                let is_free = ran.as_ref().is_err_and(Refusal::is_free);
+                match is_free {
+                    true => self.floods.count(caller.grant, now),
+                    false if ran.is_ok() && !reads => self.changed(entry.spec.effect),
+                    false => {}
+                }
+                let flood = flood.filter(|_| is_free);
+                Ended { flood, ..Ended::of(ran.map(tools::Json::into_text), Some(balance)) }
+            }
+            Ok(Err((balance, exhausted))) => self.exhausted(caller, balance, exhausted, now),
+            Err(error) => Ended::failed(error),
+        }
+    }
+
+    /// Says that a tool changed something.
+    fn changed(&self, effect: Effect) {
+        if effect == Effect::Start {
             self.wake_training();
         }
         self.changes.tell();
-        match done {
-            Ok(Ok((balance, ran))) => Ended::counted(ran.map(tools::Json::into_text), balance),
-            Ok(Err((balance, exhausted))) => Ended::exhausted(balance, exhausted, now),
-            Err(error) => Ended::failed(error),
-        }
+    }
+
+    /// A call that the quota refuses; it counts against floods.
+    fn exhausted(&self, caller: &Caller<'_>, balance: Balance, exhausted: Exhausted, now: Time) -> Ended {
+        self.floods.count(caller.grant, now);
+        let refusal = words::quota_exceeded(&balance, exhausted, now);
+        Ended { exhausted: Some(exhausted), ..Ended::of(Err(refusal), Some(balance)) }
     }
 
     fn log_row(&self, caller: &Caller<'_>, call: &Call, arguments: &Value) -> call_log::Call {
@@ -394,14 +435,14 @@ impl App {
             endpoint: caller.signals.endpoint.as_str(),
             tool: call.name(),
             arguments: tools::text::masked_arguments(arguments),
-            outcome: String::new(),
+            outcome: "ok",
             duration_us: 0,
             day_remaining: None,
         }
     }
 
     fn answer(&self, call: Call, ended: Ended) -> Answer {
-        let Ended { result, balance, exhausted } = ended;
+        let Ended { result, balance, exhausted, .. } = ended;
         let meta = balance.as_ref().map(words::quota_meta);
         let outcome = match result {
             Ok(mut structured) => {
@@ -437,17 +478,12 @@ impl Answer {
 }
 
 impl Ended {
-    fn counted(result: Result<String, Refusal>, balance: Balance) -> Ended {
-        Ended { result, balance: Some(balance), exhausted: None }
+    fn of(result: Result<String, Refusal>, balance: Option<Balance>) -> Ended {
+        Ended { result, balance, exhausted: None, flood: None }
     }
 
     fn failed(error: Error) -> Ended {
-        Ended { result: Err(error.into()), balance: None, exhausted: None }
-    }
-
-    fn exhausted(balance: Balance, exhausted: Exhausted, now: Time) -> Ended {
-        let refusal = words::quota_exceeded(&balance, exhausted, now);
-        Ended { result: Err(refusal), balance: Some(balance), exhausted: Some(exhausted) }
+        Ended::of(Err(error.into()), None)
     }
 }
 
@@ -475,30 +511,29 @@ fn note(
     tx: &SystemTx<'_>,
     tenant: crate::store::Tenant,
     stale: Option<Stale>,
-    now: Time,
     counted: &Result<Balance, (Balance, Exhausted)>,
     mut row: call_log::Call,
 ) -> Result<()> {
     if let Some(stale) = stale {
-        stale.note(tx, tenant, now)?;
+        stale.note(tx, tenant, row.at)?;
     }
     row.day_remaining = match counted {
         Ok(balance) => balance.day.remaining,
         Err((balance, _)) => {
-            row.outcome = words::QUOTA_EXCEEDED.to_owned();
+            row.outcome = words::QUOTA_EXCEEDED;
             balance.day.remaining
         }
     };
     call_log::append(&tx.tenant(tenant), &row)
 }
 
-fn outcome_code<T>(ran: Option<&Result<T, Refusal>>) -> String {
-    match ran {
-        Some(Ok(_)) => "ok",
-        Some(Err(refusal)) => refusal.code,
-        None => words::QUOTA_EXCEEDED,
-    }
-    .to_owned()
+fn outcome_code<T>(ran: &Result<T, Refusal>) -> &'static str {
+    ran.as_ref().map_or_else(|refusal| refusal.code, |_| "ok")
+}
+
+/// A tool that panicked: a fault of ours, and of this call alone.
+fn panicked(spec: &Spec) -> Refusal {
+    Error::internal(format!("{} panicked", spec.name)).into()
 }
 
 /// The refusal in the protocol's words. A fault of ours is logged here, once, under a reference that the model is told.

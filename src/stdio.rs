@@ -39,9 +39,9 @@ pub fn run(app: &App, key: &str, input: impl Read, output: impl Write + Send) ->
     let wire = Wire { app, key, state: Mutex::new(State::new(output)), stirred: Condvar::new() };
     thread::scope(|scope| {
         let teller = scope.spawn(|| wire.tell());
+        let reading = Reading(&wire);
         let read = wire.read(input);
-        wire.lock().ended = true;
-        wire.stirred.notify_all();
+        drop(reading);
         let told =
             teller.join().unwrap_or_else(|_| Err(Error::internal("the thread that tells of changes broke")));
         read.and(told)
@@ -62,6 +62,16 @@ struct Wire<'a, W> {
     state: Mutex<State<W>>,
     /// Told when there is something to look at, or nothing more to come.
     stirred: Condvar,
+}
+
+/// That input may come, until dropped: also when whoever reads it panics, for the teller waits for that.
+struct Reading<'a, 'w, W: Write + Send>(&'a Wire<'w, W>);
+
+impl<W: Write + Send> Drop for Reading<'_, '_, W> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.stirred.notify_all();
+    }
 }
 
 struct State<W> {

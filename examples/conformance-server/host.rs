@@ -272,11 +272,11 @@ impl Host for Fixture {
         Ok(self.sessions().get(id).cloned())
     }
 
-    fn keep(&self, id: &str, session: &Session) -> std::result::Result<(), Refusal> {
-        if let Some(kept) = self.sessions().get_mut(id) {
-            *kept = session.clone();
-        }
-        Ok(())
+    fn keep(&self, id: &str, was: &Session, session: &Session) -> std::result::Result<bool, Refusal> {
+        let mut sessions = self.sessions();
+        let Some(kept) = sessions.get_mut(id).filter(|kept| *kept == was) else { return Ok(false) };
+        *kept = session.clone();
+        Ok(true)
     }
 
     fn end(&self, id: &str) -> std::result::Result<bool, Refusal> {
@@ -300,7 +300,12 @@ impl Host for Fixture {
     }
 
     fn place(&self, _session: &str) -> Option<Place> {
-        Some(Place { held: Box::new(()), lives: Box::new(|| true), ended: Box::new(|| false) })
+        Some(Place {
+            held: Box::new(()),
+            carried: Box::new(()),
+            lives: Box::new(|| true),
+            ended: Box::new(|| false),
+        })
     }
 }
 

@@ -65,15 +65,16 @@ impl Sessions<'_> {
         Ok(found.map(|session| session.peer))
     }
 
-    /// Keeps what became of the session `text`; whether there is one.
+    /// Keeps what became of the session `text`, if what it kept still is as it `was`; whether it was.
     ///
     /// # Errors
     /// Those of a write to the store.
-    pub fn keep(&self, text: &str, peer: String) -> Result<bool> {
+    pub fn keep(&self, text: &str, was: String, peer: String) -> Result<bool> {
         let Some(id) = self.verified(text) else { return Ok(false) };
         let tenant = self.grant.tenant;
-        self.store
-            .write(Durability::Process, move |tx| store::session::update(&tx.tenant(tenant), &id, &peer))
+        self.store.write(Durability::Process, move |tx| {
+            store::session::update(&tx.tenant(tenant), &id, &was, &peer)
+        })
     }
 
     /// Ends the session `text`; whether there was one to end.
@@ -139,12 +140,14 @@ mod tests {
             assert_eq!(sessions.find(text).unwrap().as_deref(), expected, "{text}");
         };
         check(home, &id, Some("peer"));
-        assert!(
-            home.keep(&id, "later".into()).unwrap()
-                && !at(&theirs, Endpoint::Full, now).keep(&id, "x".into()).unwrap()
-        );
+        let keep = |sessions: Sessions<'_>, was: &str, peer: &str| {
+            sessions.keep(&id, was.to_owned(), peer.to_owned()).unwrap()
+        };
+        assert!(keep(home, "peer", "later"));
+        assert!(!keep(home, "peer", "lost"), "it was another by then");
+        assert!(!keep(at(&theirs, Endpoint::Full, now), "later", "x"));
         check(home, &id, Some("later"));
-        home.keep(&id, "peer".into()).unwrap();
+        assert!(keep(home, "later", "peer"));
         check(at(&ours, Endpoint::ReadOnly, now), &id, None);
         check(at(&theirs, Endpoint::Full, now), &id, None);
         check(home, &id[..id.len() - 1], None);

@@ -150,8 +150,8 @@ fn declined(question: &Question) -> Refusal {
 pub(super) fn nobody_to_ask() -> Refusal {
     Refusal::new(
         "declined",
-        "nothing was changed: the person is to be asked first, which cannot be done within a batch. Make the call by \
-         itself.",
+        "nothing was changed: the person is to be asked first, which cannot be done within a batch, nor while this \
+         client has too many streams open. Make the call by itself, with fewer streams.",
     )
 }
 

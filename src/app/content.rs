@@ -41,30 +41,26 @@ impl App {
     fn resource(&self, caller: &Caller<'_>, call: Call, address: Address) -> Answer {
         if address.kind.free {
             let (spec, arguments) = (&resources::READ, &Value::Null);
-            let read = self.look(caller, spec, arguments, |cx| address.read(&cx));
-            return self.contents(
-                call,
-                address,
-                Ended { result: read.flatten(), balance: None, exhausted: None },
-            );
-        }
-        if let Some(seconds) = self.is_flood(caller.grant, false) {
-            return floods::answer(caller, call, seconds);
+            let read = self.look(caller, spec, arguments, self.clock.now(), |cx| address.read(&cx));
+            return self.contents(call, address, Ended::of(read.flatten(), None));
         }
         let arguments = match &call.target {
             Target::Resource { uri } => json!({"uri": uri}),
             _ => json!({}),
         };
         let row = self.log_row(caller, &call, &arguments);
-        let ended = self.read(caller, &resources::READ, &arguments, row, |cx| address.read(cx));
-        if ended.exhausted.is_some() {
-            self.floods.count(caller.grant, self.clock.now());
+        if let Some(seconds) = self.is_flood(caller.grant, row.at, false) {
+            return floods::answer(caller, call, seconds);
         }
-        self.contents(call, address, ended)
+        let ended = self.read(caller, &resources::READ, &arguments, row, |cx| address.read(cx));
+        match ended.flood {
+            Some(seconds) => floods::answer(caller, call, seconds),
+            None => self.contents(call, address, ended),
+        }
     }
 
     fn contents(&self, call: Call, address: Address, ended: Ended) -> Answer {
-        let Ended { result, balance, exhausted } = ended;
+        let Ended { result, balance, exhausted, .. } = ended;
         let meta = balance.as_ref().map(words::quota_meta);
         let outcome = match result {
             Ok(mut text) => {
@@ -85,7 +81,7 @@ impl App {
     fn resources(&self, caller: &Caller<'_>, cursor: Option<&str>, peer: &Peer) -> Result<Outcome, Refusal> {
         let declares = |extension: &str| peer.has_extension(extension);
         let list = |cx: crate::tools::Cx<'_>| resources::list(&cx, cursor, declares);
-        let page = self.look(caller, &resources::LIST, &Value::Null, list).flatten()?;
+        let page = self.look(caller, &resources::LIST, &Value::Null, self.clock.now(), list).flatten()?;
         let mut members = json!({"resources": page.items});
         if let Some(next) = page.next_cursor {
             members["nextCursor"] = next.into();
@@ -100,7 +96,7 @@ impl App {
         arguments: &serde_json::Map<String, Value>,
     ) -> Result<Outcome, Refusal> {
         let writes = access::reach(caller.signals) == Reach::Full;
-        let got = self.look(caller, &resources::READ, &Value::Null, |cx| {
+        let got = self.look(caller, &resources::READ, &Value::Null, self.clock.now(), |cx| {
             prompt.get(&prompts::Cx { tx: cx.tx, now: cx.now, writes }, arguments)
         })?;
         match got {
@@ -118,7 +114,7 @@ impl App {
         value: &str,
     ) -> Result<Outcome, Refusal> {
         let values = match source(of, argument) {
-            Some(source) => self.look(caller, &resources::READ, &Value::Null, |cx| {
+            Some(source) => self.look(caller, &resources::READ, &Value::Null, self.clock.now(), |cx| {
                 completion::complete(cx.tx, source, value)
             })??,
             None => Values { total: Some(0), ..Values::default() },

@@ -38,7 +38,7 @@ impl Floods {
     }
 
     /// Seconds until the credential's refusals are told one by one again; `None` while they are.
-    fn wait(&self, grant: &Grant, now: Time) -> Option<i64> {
+    pub(super) fn wait(&self, grant: &Grant, now: Time) -> Option<i64> {
         let minute = *self.lock().get(&grant.tenant)?.get(&grant.credential)?;
         let left = minute.left(now).filter(|_| minute.refusals >= REFUSALS_A_MINUTE)?;
         Some((left + SECOND - 1) / SECOND)
@@ -58,8 +58,7 @@ impl Minute {
 
 impl App {
     /// Seconds to wait, when this call is one refusal too many: it is `refused` before the quota, or will be by it.
-    pub(super) fn is_flood(&self, grant: &Grant, refused: bool) -> Option<i64> {
-        let now = self.clock.now();
+    pub(super) fn is_flood(&self, grant: &Grant, now: Time, refused: bool) -> Option<i64> {
         let seconds = self.floods.wait(grant, now)?;
         let exhausted = || self.store.read(|tx| quota::balance(&tx.tenant(grant.tenant), now));
         let fails = refused || exhausted().is_ok_and(|balance| balance.exhausted().is_some());

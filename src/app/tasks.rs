@@ -76,7 +76,6 @@ impl App {
         }
         let job = job.id;
         let mut row = self.log_row(caller, call, &json!({"job": job}));
-        row.outcome = "ok".to_owned();
         let tenant = caller.grant.tenant;
         self.store.write(Durability::Disk, move |tx| {
             let tx = tx.tenant(tenant);

@@ -97,7 +97,7 @@ pub fn quota_exceeded(balance: &Balance, exhausted: Exhausted, now: Time) -> Ref
 }
 
 /// The quota was used up when the call came, and free again when it was counted.
-pub fn moment() -> Refusal {
+pub fn renewed_meanwhile() -> Refusal {
     Refusal::new("unavailable", "the quota was just renewed while this call waited. Call again.")
 }
 

@@ -85,6 +85,7 @@ pub async fn serve(listener: Listener, site: Arc<Site>, mut signals: impl AsyncF
     }
     drop(listener);
     site.stop.begin();
+    site.desk.stop();
     tracing::info!("stopping: no more connections are taken");
     tokio::select! {
         () = signals() => tracing::warn!("stopped at once, at the second signal"),

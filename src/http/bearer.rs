@@ -85,10 +85,10 @@ impl Host for Bearer {
         Ok(kept.and_then(|kept| serde_json::from_str(&kept).ok()))
     }
 
-    fn keep(&self, id: &str, session: &Session) -> Result<(), Refusal> {
-        let peer = serde_json::to_string(session).map_err(Error::internal)?;
-        self.site.wait_for(|| self.sessions(&self.grant).keep(id, peer))?;
-        Ok(())
+    fn keep(&self, id: &str, was: &Session, session: &Session) -> Result<bool, Refusal> {
+        let text = |session: &Session| serde_json::to_string(session).map_err(Error::internal);
+        let (was, peer) = (text(was)?, text(session)?);
+        Ok(self.site.wait_for(|| self.sessions(&self.grant).keep(id, was, peer))?)
     }
 
     fn end(&self, id: &str) -> Result<bool, Refusal> {
@@ -112,7 +112,10 @@ impl Host for Bearer {
         let Some(turn) = turn else { return Ran::Done(call.finish(busy()).into()) };
         let caller =
             Caller { grant: &self.grant, signals: self.signals(), transport: "http", arrived: self.arrived };
-        let answer = self.site.wait_for(|| self.site.app.call(&caller, call));
+        let mut answer = self.site.wait_for(|| self.site.app.call(&caller, call));
+        if !mail.is_read() {
+            answer = answer.at_once();
+        }
         drop(turn);
         match answer {
             app::Answer { ask: Some((call, ask)), .. } => Ran::Ask(call, ask),
@@ -141,11 +144,18 @@ impl Host for Bearer {
             (session, if session.is_empty() { u32::MAX } else { limits.streams_per_session }),
         ];
         self.site.streams.take(wanted, limits.streams).then(|| {
-            let held = Held { bearer: self.clone(), owners: [credential.clone(), session.to_owned()] };
-            let (bearer, id, site) = (self.clone(), session.to_owned(), Arc::clone(&self.site));
-            let lives = move || bearer.lives(&id);
+            let site = Arc::clone(&self.site);
+            let held = Held { site: Arc::clone(&site), owners: [credential.clone(), session.to_owned()] };
+            let carried = Carried(Arc::clone(&self.pulse));
+            let (bearer, id) = (self.clone(), session.to_owned());
+            let lives = move || bearer.site.wait_for(|| bearer.lives(&id));
             let ended = move || site.stop.is_stopping();
-            Place { held: Box::new(held), lives: Box::new(lives), ended: Box::new(ended) }
+            Place {
+                held: Box::new(held),
+                carried: Box::new(carried),
+                lives: Box::new(lives),
+                ended: Box::new(ended),
+            }
         })
     }
 }
@@ -223,14 +233,22 @@ impl Bearer {
 
 /// A stream's place, until dropped.
 struct Held {
-    bearer: Bearer,
+    site: Arc<Site>,
     owners: [String; 2],
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.bearer.pulse.answered();
-        self.bearer.site.streams.give_back(&self.owners);
+        self.site.streams.give_back(&self.owners);
+    }
+}
+
+/// A connection that carries a stream, until dropped.
+struct Carried(Arc<Pulse>);
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.0.answered();
     }
 }
 

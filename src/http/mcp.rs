@@ -19,7 +19,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::request::{check_accept, check_content};
 use super::respond::{self, Answer, Refusal};
-use super::stream::{Stream, Work};
+use super::stream::{AtStop, Stream, Work};
 use crate::error::Error;
 use crate::protocol::engine::unsupported;
 use crate::protocol::{
@@ -45,6 +45,9 @@ const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const PARAM: &str = "mcp-param-";
+
+/// How often a change of a session is tried that others change meanwhile.
+const CHANGES_TRIED: usize = 20;
 
 impl<H: Host> Exchange<'_, H> {
     /// Whether a POST may come with these fields at all: before its body is read.
@@ -115,13 +118,11 @@ impl<H: Host> Exchange<'_, H> {
     async fn one(&self, message: Message) -> Result<Answer, Refusal> {
         let opens = opens_session(&message);
         let stateless = opens || message.names_version() || self.is_modern();
-        if !stateless && changes_session(&message) {
-            return self.change_session(message).await;
-        }
         let mut session = if stateless { Session::Stateless } else { self.named_session()? };
-        let params = self.param_headers();
-        let headers = self.mcp_headers(&params);
-        let step = self.host.engine().handle(&mut session, self.host.view(), Some(&headers), message);
+        let step = match !stateless && changes_session(&message) {
+            true => self.change(message)?,
+            false => self.step(&mut session, message),
+        };
         match step {
             Step::Reply(response) if opens && session.peer().is_some() => {
                 self.open_session(&session, response)
@@ -137,22 +138,26 @@ impl<H: Host> Exchange<'_, H> {
         }
     }
 
-    /// One at a time, or of two subscriptions that come at once one would be lost.
-    async fn change_session(&self, message: Message) -> Result<Answer, Refusal> {
-        let _alone = self.host.desk().alone().await;
-        let before = self.named_session()?;
-        let (mut session, headers) = (before.clone(), self.mcp_headers(&[]));
-        let step = self.host.engine().handle(&mut session, self.host.view(), Some(&headers), message);
-        if let Some(id) = self.own_session().filter(|_| session != before) {
-            self.keep(id, &session)?;
-        }
-        match step {
-            Step::Reply(response) => Ok(answer(response)),
-            step => {
-                self.hand_on(step);
-                Ok(respond::empty(StatusCode::ACCEPTED))
+    fn step(&self, session: &mut Session, message: Message) -> Step {
+        let params = self.param_headers();
+        let headers = self.mcp_headers(&params);
+        self.host.engine().handle(session, self.host.view(), Some(&headers), message)
+    }
+
+    /// What a message comes to that changes its session. Where another request changed the session meanwhile, it is taken
+    /// up anew on what that one left, so that of two subscriptions that come at once none is lost.
+    fn change(&self, message: Message) -> Result<Step, Refusal> {
+        for _ in 0..CHANGES_TRIED {
+            let before = self.named_session()?;
+            let mut session = before.clone();
+            let step = self.step(&mut session, message.clone());
+            let Some(id) = self.own_session().filter(|_| session != before) else { return Ok(step) };
+            if self.host.keep(id, &before, &session)? {
+                self.host.desk().changed(id);
+                return Ok(step);
             }
         }
+        Err(Refusal::new(503, "unavailable", "The session changes too fast; send the request again."))
     }
 
     async fn batch(&self, messages: Vec<Message>) -> Result<Answer, Refusal> {
@@ -160,11 +165,12 @@ impl<H: Host> Exchange<'_, H> {
         if let Err(response) = self.host.engine().accepts_batch(&session, &messages) {
             return Ok(answer(response));
         }
-        let changes = messages.iter().any(changes_session);
         let (mut responses, mut fields) = (Vec::new(), HeaderMap::new());
         for message in messages {
-            let headers = self.mcp_headers(&[]);
-            let step = self.host.engine().handle(&mut session, self.host.view(), Some(&headers), message);
+            let step = match changes_session(&message) {
+                true => self.change(message)?,
+                false => self.step(&mut session, message),
+            };
             match step {
                 Step::Reply(response) => responses.push(response),
                 Step::Call(call) => {
@@ -175,19 +181,10 @@ impl<H: Host> Exchange<'_, H> {
                 step => self.hand_on(step),
             }
         }
-        if let Some(id) = self.own_session().filter(|_| changes) {
-            self.keep(id, &session)?;
-        }
         match responses.is_empty() {
             true => Ok(respond::empty(StatusCode::ACCEPTED)),
             false => Ok(whole(Done { response: rpc::join(&responses), fields })),
         }
-    }
-
-    fn keep(&self, id: &str, session: &Session) -> Result<(), Refusal> {
-        self.host.keep(id, session)?;
-        self.host.desk().changed(id);
-        Ok(())
     }
 
     /// What needs no answer. A call without a stream runs within its own request and is over in milliseconds: there is
@@ -228,7 +225,7 @@ impl<H: Host> Exchange<'_, H> {
         if resumable {
             return Ok(self.record(session, place, first, (post, work)));
         }
-        let stream = Stream::new(place, self.host.heartbeat(), Some(first), (post, work), None);
+        let stream = Stream::new(place, self.host.heartbeat(), Some(first), (post, work), AtStop::Finish);
         Ok(respond::stream(stream))
     }
 
@@ -262,18 +259,18 @@ impl<H: Host> Exchange<'_, H> {
         let (mail, post) = Mail::new(false);
         let first = has.is_none().then(|| tape.priming());
         let work: Work = Box::pin(tape.play(has, mail));
-        respond::stream(Stream::new(place, self.host.heartbeat(), first, (post, work), None))
+        respond::stream(Stream::new(place, self.host.heartbeat(), first, (post, work), AtStop::Finish))
     }
 
     /// Opens a stream of what happens; `session` is the legacy session that it belongs to.
     fn open_stream(&self, listen: Listen, session: &str) -> Result<Answer, Refusal> {
         let place = self.host.place(session).ok_or_else(too_many_streams)?;
         let first = listen.acknowledge().map(|message| host::event(&message));
-        let farewell = listen.finish().map(|response| host::event(&response.body));
+        let at_stop = AtStop::End(listen.finish().map(|response| host::event(&response.body)));
         let feed = self.host.feed(&listen.filter)?;
         let (mail, post) = Mail::new(false);
         let work: Work = Box::pin(tell(self.host.clone(), feed, listen, session.to_owned(), mail));
-        Ok(respond::stream(Stream::new(place, self.host.heartbeat(), first, (post, work), farewell)))
+        Ok(respond::stream(Stream::new(place, self.host.heartbeat(), first, (post, work), at_stop)))
     }
 
     fn open_session(&self, session: &Session, response: Response) -> Result<Answer, Refusal> {

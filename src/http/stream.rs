@@ -1,5 +1,6 @@
 //! A stream of server-sent events (HTML standard, section 9.2): a comment at once and at each heartbeat, and what is put
-//! into it, until its work is done, the server stops, the client goes, or what the stream rests on is no more.
+//! into it, until its work is done, the client goes, or what the stream rests on is no more. One that tells what happens
+//! ends with the server.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -20,6 +21,14 @@ const LOOK: Duration = Duration::from_secs(5);
 /// What fills a stream; it gives the last event.
 pub(super) type Work = Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
 
+/// What becomes of a stream when the server stops.
+pub(super) enum AtStop {
+    /// It goes on until its work is done: somebody waits for the answer.
+    Finish,
+    /// It ends, with this event if there is one: its work would never be done.
+    End(Option<Bytes>),
+}
+
 /// The body of an event stream.
 pub struct Stream {
     place: Place,
@@ -28,8 +37,9 @@ pub struct Stream {
     work: Option<Work>,
     /// What goes out first.
     first: Option<Bytes>,
-    /// What goes out last, once the work is done or the server stops.
+    /// What goes out last, once the work is done.
     last: Option<Bytes>,
+    at_stop: AtStop,
     done: bool,
     looks: Interval,
     /// Looks between two comments.
@@ -39,13 +49,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream that begins with `first`. `farewell` is its last event when the server stops before its work is done.
+    /// A stream that begins with `first`.
     pub(super) fn new(
         place: Place,
         heartbeat: Duration,
         first: Option<Bytes>,
         (post, work): (mpsc::Receiver<Bytes>, Work),
-        farewell: Option<Bytes>,
+        at_stop: AtStop,
     ) -> Stream {
         let mut looks = interval(LOOK.min(heartbeat));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -62,7 +72,8 @@ impl Stream {
             // A stream that begins with an event needs no comment to begin with.
             until_comment: if first.is_some() { between } else { 0 },
             first,
-            last: farewell,
+            last: None,
+            at_stop,
             done: false,
             looks,
             between,
@@ -74,7 +85,11 @@ impl Stream {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        if !self.done && (self.place.ended)() {
+        if let AtStop::End(farewell) = &mut self.at_stop
+            && !self.done
+            && (self.place.ended)()
+        {
+            self.last = farewell.take();
             self.end_work();
         }
         if let Some(Poll::Ready(last)) = self.work.as_mut().map(|work| work.as_mut().poll(cx)) {

@@ -135,7 +135,7 @@ impl<'a> Importer<'a> {
         let done = self.store.write(Durability::Disk, move |tx| {
             let tenant = tx.tenant(tenant);
             let run = |waiting: Waiting| {
-                let outcome = tx.savepoint(|| waiting.task.run(&tenant, now));
+                let outcome = tx.savepoint(|| waiting.task.run(&tenant, now))?;
                 match outcome {
                     // A full disk is no fault of the row: the batch is given up.
                     Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Config) => Err(error),

@@ -1,10 +1,15 @@
 //! A call that waits for what a legacy client is asked: by requests on the stream of the call, answered by messages of
 //! their own. A modern client is asked by the call's result instead.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::call::Call;
 use super::rpc::{Fault, INVALID_REQUEST, Id, Response, put};
+
+/// How long a person may think before a call that asked is given up.
+pub const ANSWER_TIME: Duration = Duration::from_secs(10 * 60);
 
 /// A call and the answers that it still needs.
 #[derive(Debug)]

@@ -190,7 +190,7 @@ fn the_newest_version_is_cut_when_it_is_too_long() {
 #[test]
 fn usage_counts_the_calls_of_today_and_of_the_month() {
     let shop = shop(1);
-    let call = |days_ago: i64, tool: &'static str, outcome: &str| Call {
+    let call = |days_ago: i64, tool: &'static str, outcome: &'static str| Call {
         at: NOW.plus(-days_ago * 86_400_000),
         credential: "key:1".into(),
         client: String::new(),
@@ -199,7 +199,7 @@ fn usage_counts_the_calls_of_today_and_of_the_month() {
         endpoint: "full",
         tool,
         arguments: "{}".into(),
-        outcome: outcome.into(),
+        outcome: outcome,
         duration_us: 1,
         day_remaining: None,
     };

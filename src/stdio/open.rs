@@ -12,6 +12,7 @@ use crate::app::follow::{Follow, LOOK_EVERY, Look, PATIENCE};
 use crate::app::{App, Feed};
 use crate::clock;
 use crate::error::Result;
+use crate::protocol::asking::ANSWER_TIME;
 use crate::protocol::rpc::{Fault, REFUSED};
 use crate::protocol::{Answered, Ask, Asking, Call, Id, Listen, Response, Session};
 
@@ -25,7 +26,7 @@ const LOOK_AT_STREAMS: Duration = Duration::from_millis(250);
 pub(super) struct Open {
     streams: Vec<Stream>,
     follows: Vec<Followed>,
-    asking: Vec<Asking>,
+    asking: Vec<Waiting>,
     /// How many requests the server has made.
     asked: u64,
 }
@@ -37,6 +38,11 @@ struct Stream {
     changes: watch::Receiver<u64>,
 }
 
+struct Waiting {
+    asking: Asking,
+    until: Instant,
+}
+
 struct Followed {
     follow: Follow,
     until: Instant,
@@ -45,11 +51,11 @@ struct Followed {
 impl Open {
     /// How long until the next look; `None` when there is nothing to look at.
     pub(super) fn pause(&self) -> Option<Duration> {
-        match (self.follows.is_empty(), self.streams.is_empty()) {
-            (false, _) => Some(LOOK_EVERY),
-            (true, false) => Some(LOOK_AT_STREAMS),
-            (true, true) => None,
-        }
+        let calls = (!self.follows.is_empty()).then_some(LOOK_EVERY);
+        let streams = (!self.streams.is_empty()).then_some(LOOK_AT_STREAMS);
+        let now = clock::instant();
+        let asked = self.asking.iter().map(|waiting| waiting.until.saturating_duration_since(now)).min();
+        [calls, streams, asked].into_iter().flatten().min()
     }
 
     /// Whether a call waits for its work.
@@ -103,16 +109,18 @@ impl Open {
         self.asked += ask.requests.len() as u64;
         let mut asking = call.ask(ask, first)?;
         let requests = asking.take_requests();
-        self.asking.push(asking);
+        self.asking.push(Waiting { asking, until: clock::instant() + ANSWER_TIME });
         Ok(requests)
     }
 
     /// Takes the client's answer; what becomes of the call that waited for it.
     pub(super) fn answer(&mut self, id: &Id, outcome: std::result::Result<Value, Value>) -> Option<Answered> {
-        let at = self.asking.iter().position(|asking| asking.waits_for().any(|open| open == id))?;
-        match self.asking.swap_remove(at).answer(id, outcome) {
+        let waits = |waiting: &Waiting| waiting.asking.waits_for().any(|open| open == id);
+        let at = self.asking.iter().position(waits)?;
+        let Waiting { asking, until } = self.asking.swap_remove(at);
+        match asking.answer(id, outcome) {
             Answered::Waiting(asking) => {
-                self.asking.push(asking);
+                self.asking.push(Waiting { asking, until });
                 None
             }
             answered => Some(answered),
@@ -122,7 +130,7 @@ impl Open {
     /// Ends what the client no longer wants.
     pub(super) fn cancel(&mut self, id: &Id) {
         self.streams.retain(|stream| stream.listen.id.as_ref() != Some(id));
-        self.asking.retain(|asking| asking.call_id() != id);
+        self.asking.retain(|waiting| waiting.asking.call_id() != id);
         self.follows.retain(|followed| followed.follow.call_id() != Some(id));
     }
 
@@ -166,6 +174,9 @@ impl Open {
 
     fn look_at_calls(&mut self) -> Vec<Vec<u8>> {
         let (mut messages, now) = (Vec::new(), clock::instant());
+        for late in self.asking.extract_if(.., |waiting| waiting.until <= now) {
+            messages.push(late.asking.give_up().body);
+        }
         for mut followed in std::mem::take(&mut self.follows) {
             match followed.follow.look() {
                 Ok(Look::Done(response)) => messages.push(response.body),

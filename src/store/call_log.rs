@@ -40,7 +40,7 @@ pub struct Call {
     /// Its arguments in JSON, long texts cut and personal data masked.
     pub arguments: String,
     /// `ok`, or the code of the error or refusal.
-    pub outcome: String,
+    pub outcome: &'static str,
     /// From arrival to the answer, in microseconds.
     pub duration_us: i64,
     /// Calls left of the day after it; `None` without a limit.

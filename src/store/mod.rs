@@ -97,7 +97,8 @@ impl Store {
     }
 
     /// A number that changes with every commit, of this process or another, but for commits of [`Durability::Process`]
-    /// alone: what credentials stand for was not changed for as long as it stands. `None` while the writer is at work.
+    /// alone: what credentials stand for was not changed for as long as it stands. `None` while the writer commits, or
+    /// changes what must reach the disk.
     ///
     /// # Errors
     /// Those of reading the database's header.
@@ -216,11 +217,24 @@ impl<'a> SystemTx<'a> {
     }
 
     /// Runs `job` so that, when it fails, what it did is undone while the transaction goes on.
-    pub fn savepoint<T, E: From<crate::error::Error>>(
-        &self,
-        job: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
+    ///
+    /// # Errors
+    /// The transaction cannot go on, as when the disk is full; nothing more may be done in it.
+    pub fn savepoint<T, E>(&self, job: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>> {
         sqlite::savepoint(self.connection, sqlite::Level::Part, job)
+    }
+
+    /// Runs `job`, which is to read alone.
+    ///
+    /// # Errors
+    /// `Internal` when it changed a row all the same; the transaction must then be given up.
+    pub fn unchanged<T>(&self, job: impl FnOnce() -> T) -> Result<T> {
+        let before = self.connection.total_changes();
+        let answer = job();
+        match self.connection.total_changes() == before {
+            true => Ok(answer),
+            false => Err(crate::error::Error::internal("what reads alone changed a row")),
+        }
     }
 }
 

@@ -71,25 +71,24 @@ pub struct Exhausted {
 
 /// What is left now; counts nothing.
 pub fn balance(tx: &TenantTx<'_>, now: Time) -> Result<Balance> {
-    Ok(Count::load(tx, now)?.balance(now))
+    Ok(Count::load(tx, now)?.balance())
 }
 
 /// Counts one call if there is one left: `Ok` with what is left after it, `Err` with what refuses it, uncounted.
 pub fn debit(tx: &TenantTx<'_>, now: Time) -> Result<Result<Balance, (Balance, Exhausted)>> {
-    let mut count = Count::load(tx, now)?;
-    let before = count.balance(now);
-    if let Some(exhausted) = before.exhausted() {
-        return Ok(Err((before, exhausted)));
+    let count = Count::load(tx, now)?;
+    let before = count.balance();
+    match before.exhausted() {
+        Some(exhausted) => Ok(Err((before, exhausted))),
+        None => count.debit(tx).map(Ok),
     }
-    count.add(now);
-    count.save(tx)?;
-    Ok(Ok(count.balance(now)))
 }
 
-/// An organisation's row, as of `now`.
-struct Count {
+/// The calls that an organisation has made, as of the moment when they were looked at.
+pub struct Count {
     plan: Plan,
     limits: Limits,
+    now: Time,
     day: i64,
     used: u32,
     /// The times of the calls of the last minute, oldest first; empty where the minute has no limit.
@@ -97,7 +96,8 @@ struct Count {
 }
 
 impl Count {
-    fn load(tx: &TenantTx<'_>, now: Time) -> Result<Count> {
+    /// Those of this organisation, as of `now`.
+    pub fn load(tx: &TenantTx<'_>, now: Time) -> Result<Count> {
         let sql = "SELECT o.plan, o.per_minute, o.per_day, q.day, q.used, q.minute \
                    FROM organisation o LEFT JOIN quota q ON q.organisation = o.id WHERE o.id = ?1";
         let found = tx.first(sql, &[], |row| {
@@ -105,7 +105,7 @@ impl Count {
             let limits = Limits::of(plan, row.get(1)?, row.get(2)?);
             let (day, used) = (row.get::<_, Option<i64>>(3)?, row.get::<_, Option<u32>>(4)?);
             let recent = row.get_ref(5)?.as_blob_or_null().ok().flatten().map(times).unwrap_or_default();
-            Ok(Count { plan, limits, day: day.unwrap_or(i64::MIN), used: used.unwrap_or(0), recent })
+            Ok(Count { plan, limits, now, day: day.unwrap_or(i64::MIN), used: used.unwrap_or(0), recent })
         })?;
         let mut count =
             found.ok_or_else(|| crate::error::Error::internal("an organisation without a row"))?;
@@ -113,34 +113,21 @@ impl Count {
         Ok(count)
     }
 
-    /// Starts a new day when it has come, and forgets calls older than a minute. A clock set back frees nothing.
-    fn roll_on(&mut self, now: Time) {
-        if now.utc_day() > self.day {
-            self.day = now.utc_day();
-            self.used = 0;
-        }
-        self.recent.retain(|at| *at > now.0 - MINUTE);
-    }
-
-    fn add(&mut self, now: Time) {
+    /// Counts one more call, in the transaction that they were looked at in; what is left after it.
+    pub fn debit(mut self, tx: &TenantTx<'_>) -> Result<Balance> {
         self.used = self.used.saturating_add(1);
         if self.limits.per_minute.is_some() {
-            self.recent.push(now.0);
+            self.recent.push(self.now.0);
         }
+        self.save(tx)?;
+        Ok(self.balance())
     }
 
-    fn save(&self, tx: &TenantTx<'_>) -> Result<()> {
-        let minute: Vec<u8> = self.recent.iter().flat_map(|at| at.to_be_bytes()).collect();
-        let sql = "INSERT INTO quota (organisation, day, used, minute) VALUES (?1, ?2, ?3, ?4) \
-                   ON CONFLICT DO UPDATE SET day = excluded.day, used = excluded.used, minute = excluded.minute";
-        tx.execute(sql, &[&self.day, &self.used, &minute])?;
-        Ok(())
-    }
-
-    fn balance(&self, now: Time) -> Balance {
+    /// What is left.
+    pub fn balance(&self) -> Balance {
         let left = |limit: Option<u32>, used: u32| limit.map(|limit| limit.saturating_sub(used));
         let in_minute = u32::try_from(self.recent.len()).unwrap_or(u32::MAX);
-        let minute_resets = self.recent.first().map_or(now, |oldest| Time(oldest + MINUTE));
+        let minute_resets = self.recent.first().map_or(self.now, |oldest| Time(oldest + MINUTE));
         let Limits { per_minute, per_day } = self.limits;
         Balance {
             plan: self.plan,
@@ -155,6 +142,23 @@ impl Count {
                 resets_at: Time((self.day + 1) * DAY),
             },
         }
+    }
+
+    /// Starts a new day when it has come, and forgets calls older than a minute. A clock set back frees nothing.
+    fn roll_on(&mut self, now: Time) {
+        if now.utc_day() > self.day {
+            self.day = now.utc_day();
+            self.used = 0;
+        }
+        self.recent.retain(|at| *at > now.0 - MINUTE);
+    }
+
+    fn save(&self, tx: &TenantTx<'_>) -> Result<()> {
+        let minute: Vec<u8> = self.recent.iter().flat_map(|at| at.to_be_bytes()).collect();
+        let sql = "INSERT INTO quota (organisation, day, used, minute) VALUES (?1, ?2, ?3, ?4) \
+                   ON CONFLICT DO UPDATE SET day = excluded.day, used = excluded.used, minute = excluded.minute";
+        tx.execute(sql, &[&self.day, &self.used, &minute])?;
+        Ok(())
     }
 }
 

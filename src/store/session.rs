@@ -54,10 +54,10 @@ pub fn touch(tx: &TenantTx<'_>, id: &[u8; 16], now: Time) -> Result<()> {
     Ok(())
 }
 
-/// Keeps another outcome of the session; whether there is such a session.
-pub fn update(tx: &TenantTx<'_>, id: &[u8; 16], peer: &str) -> Result<bool> {
-    let sql = "UPDATE mcp_session SET peer = ?3 WHERE organisation = ?1 AND id = ?2";
-    Ok(tx.execute(sql, &[&id.as_slice(), &peer])? > 0)
+/// Keeps another outcome of the session, if it still is what it `was`; whether it was.
+pub fn update(tx: &TenantTx<'_>, id: &[u8; 16], was: &str, peer: &str) -> Result<bool> {
+    let sql = "UPDATE mcp_session SET peer = ?4 WHERE organisation = ?1 AND id = ?2 AND peer = ?3";
+    Ok(tx.execute(sql, &[&id.as_slice(), &was, &peer])? > 0)
 }
 
 /// Ends a session; whether there was one.

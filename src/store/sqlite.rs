@@ -19,6 +19,9 @@ const RUNNING_FILE: &str = "running";
 const LOCK_FILE: &str = "migration.lock";
 /// How long a statement waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// What whoever asked is told when nothing can be written.
+const UNWRITABLE: &str =
+    "The database cannot be written to: the disk is full or read-only. Free some space, then try again.";
 /// Statements kept compiled on each connection.
 const STATEMENTS_MAX: usize = 128;
 
@@ -147,28 +150,29 @@ pub fn transaction<T>(connection: &Connection, job: impl FnOnce() -> Result<T>) 
 
 /// Runs `job` so that, when it fails, what it did is undone while the transaction goes on. `level` names the savepoint:
 /// one within another needs a name of its own, so that undoing the outer one undoes the inner with it.
-pub fn savepoint<T, E: From<Error>>(
+///
+/// # Errors
+/// The transaction is over, or cannot go on: SQLite gives up the whole of it where the disk fails or is full.
+pub fn savepoint<T, E>(
     connection: &Connection,
     level: Level,
     job: impl FnOnce() -> Result<T, E>,
-) -> Result<T, E> {
+) -> Result<Result<T, E>> {
     let run = |sql| connection.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(Error::from);
     let (begin, undo, end) = match level {
         Level::Job => ("SAVEPOINT job", "ROLLBACK TO job", "RELEASE job"),
         Level::Part => ("SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"),
     };
     run(begin)?;
-    match job() {
-        Ok(answer) => {
-            run(end)?;
-            Ok(answer)
-        }
-        Err(error) => {
-            run(undo)?;
-            run(end)?;
-            Err(error)
-        }
+    let answer = job();
+    if connection.is_autocommit() {
+        return Err(Error::new(Kind::Unavailable, UNWRITABLE).because("SQLite gave up the whole transaction"));
     }
+    if answer.is_err() {
+        run(undo)?;
+    }
+    run(end)?;
+    Ok(answer)
 }
 
 /// How deep a savepoint lies.
@@ -261,10 +265,9 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 (Kind::Unavailable, "The database is busy with another process. Try again in a moment.")
             }
-            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => (
-                Kind::Unavailable,
-                "The database cannot be written to: the disk is full or read-only. Free some space, then try again.",
-            ),
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => {
+                (Kind::Unavailable, UNWRITABLE)
+            }
             Some(ErrorCode::CannotOpen) => {
                 (Kind::Config, "The database cannot be opened. Check data_dir and its permissions.")
             }

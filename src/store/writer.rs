@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use rusqlite::Connection;
@@ -26,7 +27,13 @@ pub enum Durability {
 pub struct Writer {
     queue: Mutex<Vec<Queued>>,
     connections: Mutex<Connections>,
+    /// What [`Writer::version`] is while a transaction holds the connections that commits for the log alone: nobody
+    /// else can commit meanwhile. [`UNKNOWN`] at any other time.
+    held: AtomicI64,
 }
+
+/// No version of SQLite's.
+const UNKNOWN: i64 = i64::MIN;
 
 struct Connections {
     process: Connection,
@@ -44,7 +51,8 @@ impl Writer {
             process: sqlite::open_writer(path, false)?,
             disk: sqlite::open_writer(path, true)?,
         };
-        Ok(Writer { queue: Mutex::default(), connections: Mutex::new(connections) })
+        let held = AtomicI64::new(UNKNOWN);
+        Ok(Writer { queue: Mutex::default(), connections: Mutex::new(connections), held })
     }
 
     pub fn run<T: Send + 'static>(
@@ -56,7 +64,7 @@ impl Writer {
         lock(&self.queue).push(Queued { durability, job: slot.clone() });
         let connections = lock(&self.connections);
         let jobs = std::mem::take(&mut *lock(&self.queue));
-        commit_all(&connections, &jobs);
+        self.commit_all(&connections, &jobs);
         drop(connections);
         slot.take()
     }
@@ -69,7 +77,9 @@ impl Writer {
             Err(TryLockError::Poisoned(poisoned)) => {
                 sqlite::data_version(&poisoned.into_inner().process).map(Some)
             }
-            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                Ok(Some(self.held.load(SeqCst)).filter(|version| *version != UNKNOWN))
+            }
         }
     }
 
@@ -77,32 +87,41 @@ impl Writer {
         lock(&self.connections).disk.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
         Ok(())
     }
+
+    /// Commits every job; a job that fails is undone alone, a commit that fails fails them all.
+    fn commit_all(&self, connections: &Connections, jobs: &[Queued]) {
+        if jobs.is_empty() {
+            return;
+        }
+        let to_disk = jobs.iter().any(|queued| queued.durability == Durability::Disk);
+        let committed = match to_disk {
+            true => sqlite::transaction(&connections.disk, || run_all(&connections.disk, jobs)),
+            false => sqlite::transaction(&connections.process, || {
+                self.held.store(sqlite::data_version(&connections.process)?, SeqCst);
+                let ran = run_all(&connections.process, jobs);
+                self.held.store(UNKNOWN, SeqCst);
+                ran
+            }),
+        };
+        let Err(error) = committed else { return };
+        if error.cause.is_some() {
+            tracing::error!(?error, jobs = jobs.len(), "a commit failed; none of its jobs took effect");
+        }
+        jobs.iter().for_each(|queued| queued.job.fail_if_done(&error));
+    }
 }
 
-/// Commits every job; a job that fails is undone alone, a commit that fails fails them all.
-fn commit_all(connections: &Connections, jobs: &[Queued]) {
-    if jobs.is_empty() {
-        return;
-    }
-    let to_disk = jobs.iter().any(|queued| queued.durability == Durability::Disk);
-    let connection = if to_disk { &connections.disk } else { &connections.process };
+fn run_all(connection: &Connection, jobs: &[Queued]) -> Result<()> {
     let tx = SystemTx { connection };
-    let committed = match jobs {
+    match jobs {
         // Alone, a job needs no savepoint: its failure undoes the transaction.
-        [only] => sqlite::transaction(connection, || only.job.run(&tx)),
-        several => sqlite::transaction(connection, || {
-            for queued in several {
-                // A failure is kept in the job's own slot.
-                let _: Result<()> = sqlite::savepoint(connection, sqlite::Level::Job, || queued.job.run(&tx));
-            }
+        [only] => only.job.run(&tx),
+        several => several.iter().try_for_each(|queued| {
+            // A failure is kept in the job's own slot.
+            let _: Result<()> = sqlite::savepoint(connection, sqlite::Level::Job, || queued.job.run(&tx))?;
             Ok(())
         }),
-    };
-    let Err(error) = committed else { return };
-    if error.cause.is_some() {
-        tracing::error!(?error, jobs = jobs.len(), "a commit failed; none of its jobs took effect");
     }
-    jobs.iter().for_each(|queued| queued.job.fail_if_done(&error));
 }
 
 /// A job without its types.
@@ -158,4 +177,50 @@ impl<T, F> Slot<T, F> {
 /// A poisoned lock is taken all the same: what it guards is put right by the rollback.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+    use crate::store::organisation::{self, Plan};
+
+    fn queued<F>(job: F) -> (Queued, Arc<Slot<(), F>>)
+    where
+        F: FnOnce(&SystemTx<'_>) -> Result<()> + Send + 'static,
+    {
+        let slot = Arc::new(Slot { state: Mutex::new(State::Queued(job)) });
+        (Queued { durability: Durability::Disk, job: slot.clone() }, slot)
+    }
+
+    fn create(slug: &'static str) -> impl FnOnce(&SystemTx<'_>) -> Result<()> + Send + 'static {
+        move |tx| organisation::create(tx, slug, slug, Plan::Free, Time(0)).map(|_| ())
+    }
+
+    /// SQLite gives up the whole transaction then, and what came after would begin another.
+    #[test]
+    fn a_disk_that_is_full_fails_all_jobs_of_a_commit_and_undoes_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = sqlite::prepare(folder.path()).unwrap();
+        let writer = Writer::open(&path).unwrap();
+        writer.run(Durability::Disk, create("there")).unwrap();
+        let connections = lock(&writer.connections);
+        let pages: i64 = connections.disk.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        connections.disk.pragma_update(None, "max_page_count", pages + 1).unwrap();
+        let large = |tx: &SystemTx<'_>| {
+            let sql = "INSERT INTO document (organisation, id, kind, title, text, updated_at) \
+                       VALUES (1, 1, 'custom', 'x', hex(zeroblob(100000)), 0)";
+            Ok(tx.connection.execute(sql, []).map(|_| ())?)
+        };
+        let ((first, before), (second, full), (third, after)) =
+            (queued(create("before")), queued(large), queued(create("after")));
+        writer.commit_all(&connections, &[first, second, third]);
+        for (answer, what) in [(before.take(), "before"), (full.take(), "full"), (after.take(), "after")] {
+            assert_eq!(answer.map_err(|error| error.kind), Err(Kind::Unavailable), "{what}");
+        }
+        let there = sqlite::snapshot(&connections.process, || {
+            organisation::list(&SystemTx { connection: &connections.process })
+        });
+        assert_eq!(there.unwrap().len(), 1);
+    }
 }

@@ -28,6 +28,7 @@ impl super::Tool for Tool {
         effect: Effect::Read,
         untrusted: &[],
     };
+    const IS_BRIEF: bool = true;
     type Args = Args;
 
     fn input() -> Value {

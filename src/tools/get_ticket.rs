@@ -36,6 +36,7 @@ impl super::Tool for Tool {
             "/tickets/*/messages/*/text",
         ],
     };
+    const IS_BRIEF: bool = true;
     type Args = Args;
 
     fn input() -> Value {

@@ -77,6 +77,9 @@ table! {
     retrain_chatbot,
 }
 
+/// The code of a refusal for arguments that are not what the tool takes.
+pub const INVALID_ARGUMENTS: &str = "invalid_arguments";
+
 /// The most characters of serialised JSON that a result may have.
 pub const RESULT_CHARS_MAX: usize = 32_000;
 /// What is kept free of it for the quota notice.
@@ -208,7 +211,12 @@ impl Refusal {
 
     /// Arguments that are not what the tool takes.
     pub fn arguments(message: impl Into<String>) -> Refusal {
-        Refusal::new("invalid_arguments", message)
+        Refusal::new(INVALID_ARGUMENTS, message)
+    }
+
+    /// Whether the call costs nothing: wrong arguments, also those that only the tool itself finds to be wrong.
+    pub fn is_free(&self) -> bool {
+        self.code == INVALID_ARGUMENTS
     }
 
     /// There is no such thing, or it is another organisation's.
@@ -223,7 +231,7 @@ impl Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
         let code = match error.kind {
-            Kind::Invalid | Kind::TooLarge => "invalid_arguments",
+            Kind::Invalid | Kind::TooLarge => INVALID_ARGUMENTS,
             Kind::NotFound => "not_found",
             Kind::Conflict => "conflict",
             Kind::TooMany | Kind::Unavailable => "unavailable",
@@ -238,6 +246,9 @@ impl From<Error> for Refusal {
 pub trait Tool {
     /// What it is.
     const SPEC: Spec;
+    /// Whether it reads a few rows by their keys and nothing else: such a tool runs within the commit that counts and
+    /// logs its call, which spares the call a snapshot of its own. All that queue for the commit wait for it.
+    const IS_BRIEF: bool = false;
     /// Its arguments: what the input schema accepts must deserialise.
     type Args: DeserializeOwned;
     /// JSON Schema 2020-12 of the arguments.
@@ -270,6 +281,8 @@ pub struct Question {
 pub struct Entry {
     /// What it is.
     pub spec: &'static Spec,
+    /// [`Tool::IS_BRIEF`].
+    pub is_brief: bool,
     input: fn() -> Value,
     output: fn() -> Value,
     run: fn(&Cx<'_>) -> Result<Json, Refusal>,
@@ -281,6 +294,7 @@ pub struct Entry {
 const fn entry<T: Tool>() -> Entry {
     Entry {
         spec: &T::SPEC,
+        is_brief: T::IS_BRIEF,
         input: T::input,
         output: T::output,
         run: run::<T>,

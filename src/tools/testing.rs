@@ -93,7 +93,7 @@ impl Shop {
         let tenant = self.tenant;
         let (keyring, redact) = (Arc::clone(&self.keyring), self.redact);
         let ran = self.store.write(Durability::Process, move |tx| {
-            Ok(tx.savepoint(|| run(entry, &tx.tenant(tenant), &arguments, &keyring, redact)))
+            tx.savepoint(|| run(entry, &tx.tenant(tenant), &arguments, &keyring, redact))
         });
         ran?
     }

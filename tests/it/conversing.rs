@@ -161,6 +161,29 @@ fn a_legacy_client_is_asked_within_its_call() {
 }
 
 #[test]
+fn a_server_that_stops_answers_the_calls_it_has() {
+    // Nobody works at the training here, so it is not done when the server stops; nor does the person answer.
+    let (folder, key) = acme();
+    let app = Arc::new(App::open(folder.path(), Clock::manual(NOW), false, Vec::new()).unwrap());
+    let (server, field) =
+        (Server::of(Arc::clone(&app), Limits::default(), &[]), format!("Authorization: Bearer {key}\r\n"));
+    let params = tool("retrain_chatbot", json!({"chatbot_id": 1}), json!({}));
+    let mut followed = Events::open(&server, &modern(&field, "tools/call", "retrain_chatbot", &params));
+    assert_eq!(followed.next()["params"]["progress"], 0);
+    let hello = initialize_with_elicitation().to_string();
+    let reply = server.ask(post("/mcp", &format!("{field}{JSON}"), &hello).as_bytes());
+    let fields = format!("{field}{JSON}Mcp-Session-Id: {}\r\n", reply.field("mcp-session-id").unwrap());
+    let mut asked = Events::open(&server, &post("/mcp", &fields, OFF));
+    assert_eq!(asked.next()["method"], "elicitation/create");
+    server.signal();
+    let given_up = asked.next();
+    assert_eq!((&given_up["id"], &given_up["error"]["code"]), (&json!(7), &json!(-32600)), "{given_up}");
+    app.start_training();
+    tells_its_progress(|| followed.next());
+    server.wait();
+}
+
+#[test]
 fn a_session_that_ends_takes_its_calls_along() {
     let (folder, key) = acme();
     let app = Arc::new(App::open(folder.path(), Clock::manual(NOW), false, Vec::new()).unwrap());

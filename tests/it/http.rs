@@ -386,6 +386,35 @@ fn a_call_is_answered_until_the_quota_is_used_up() {
 }
 
 #[test]
+fn wrong_arguments_cost_nothing_whoever_finds_them_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = format!("Authorization: Bearer {}\r\n", key_on(folder.path(), "acme", Plan::Free, false));
+    one_chatbot(folder.path(), "acme");
+    let server = Server::start(folder.path(), Limits::default());
+    let ask = |tool: &str, arguments: &str| server.ask(call("/mcp", &key, tool, arguments).as_bytes());
+    let check = |tool: &str, arguments: &str, code: &str, left: u64| {
+        let reply = ask(tool, arguments);
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        let text = body["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains(code), "{tool} {arguments}: {body}");
+        let quota = &body["result"]["_meta"]["com.chaterimo/quota"];
+        assert_eq!(quota["day"]["remaining"], left, "{tool} {arguments}: {body}");
+    };
+    check("get_chatbot", r#"{"chatbot_id":"x"}"#, "chatbot_id: came", 5);
+    check("list_chatbots", r#"{"cursor":"x"}"#, "cursor: not one that this tool gave", 5);
+    check("list_conversations", r#"{"from":"2026-11-22","to":"2026-11-01"}"#, "from: came", 5);
+    check("update_chatbot_settings", r#"{"chatbot_id":1}"#, "Nothing to change", 5);
+    check("update_chatbot_model", r#"{"chatbot_id":1,"model":"x"}"#, "model: came", 5);
+    check("get_chatbot", r#"{"chatbot_id":99}"#, "There is no chatbot 99", 4);
+    // Too many of them are one too many, as of those that the schema refuses.
+    (5..60).for_each(|_| drop(ask("list_chatbots", r#"{"cursor":"x"}"#)));
+    for (tool, arguments) in [("list_chatbots", r#"{"cursor":"x"}"#), ("list_leads", r#"{"cursor":"x"}"#)] {
+        assert_eq!(ask(tool, arguments).status, 429, "{tool}");
+    }
+    check("get_chatbot", r#"{"chatbot_id":1}"#, "\"id\":1", 3);
+}
+
+#[test]
 fn any_sign_of_read_only_takes_the_write_tools_away() {
     let folder = tempfile::tempdir().unwrap();
     let [full, read_only] = ["writer", "reader"].map(|slug| {

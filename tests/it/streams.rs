@@ -143,7 +143,7 @@ fn a_stream_tells_what_was_asked_for() {
 
 #[test]
 fn a_legacy_session_hears_what_it_subscribed_to() {
-    let (_folder, server, key) = acme();
+    let (folder, server, key) = acme();
     let id = initialize(&server, "/mcp", &key);
     let fields = format!("{key}Mcp-Session-Id: {id}\r\n");
     let get = format!("GET /mcp HTTP/1.1\r\n{HOST}{fields}Accept: text/event-stream\r\n\r\n");
@@ -163,26 +163,39 @@ fn a_legacy_session_hears_what_it_subscribed_to() {
             "params": {"uri": "chaterimo://chatbots/1/history"}})
     );
     assert_eq!(heard[1], json!({"jsonrpc": "2.0", "method": "notifications/resources/list_changed"}));
+    assert!(kept(folder.path()).contains("chatbots/1/history"));
     subscribe("resources/unsubscribe");
+    assert!(!kept(folder.path()).contains("chatbots/1/history"));
+}
+
+/// What is kept of the one session that there is.
+fn kept(folder: &Path) -> String {
+    let database = rusqlite::Connection::open(folder.join(chaterimo::store::DATABASE_FILE)).unwrap();
+    database.query_row("SELECT peer FROM mcp_session", [], |row| row.get(0)).unwrap()
 }
 
 #[test]
 fn subscriptions_that_come_at_once_are_all_kept() {
     let (folder, server, key) = acme();
-    let id = initialize(&server, "/mcp", &key);
+    // Sessions are shared by the processes that serve a folder, and one revision has batches.
+    let other = Server::start(folder.path(), Limits::default());
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let reply = server.ask(post("/mcp", &format!("{key}{JSON}"), &hello.to_string()).as_bytes());
+    let id = reply.field("mcp-session-id").unwrap();
     let fields = format!("{key}Mcp-Session-Id: {id}\r\n{JSON}");
     std::thread::scope(|scope| {
         for number in 1..=16 {
-            let (server, fields) = (&server, &fields);
+            let (server, fields) = (if number % 2 == 0 { &server } else { &other }, &fields);
             scope.spawn(move || {
                 let params = json!({"uri": format!("chaterimo://chatbots/{number}")});
                 let body =
                     json!({"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": params});
+                let body = if number % 3 == 0 { json!([body]) } else { body };
                 assert_eq!(server.ask(post("/mcp", fields, &body.to_string()).as_bytes()).status, 200);
             });
         }
     });
-    let database = rusqlite::Connection::open(folder.path().join(chaterimo::store::DATABASE_FILE)).unwrap();
-    let kept: String = database.query_row("SELECT peer FROM mcp_session", [], |row| row.get(0)).unwrap();
+    let kept = kept(folder.path());
     assert_eq!(kept.matches("chaterimo://chatbots/").count(), 16, "{kept}");
 }

@@ -4,19 +4,16 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::timeout;
 
 use super::host::{Done, Host, Mail, Ran};
 use super::resume::Tapes;
 use crate::clock::random;
+use crate::protocol::asking::ANSWER_TIME;
 use crate::protocol::{Answered, Asking, Call, Id};
-
-/// How long a person may think before a call that asked is given up.
-const ANSWER_TIME: Duration = Duration::from_secs(10 * 60);
 
 /// Changes of sessions that a stream may be behind with; of one that is further behind, all are looked at.
 const MAX_CHANGED: usize = 64;
@@ -27,9 +24,10 @@ pub struct Desk {
     pub(super) next: AtomicU64,
     /// What clients may come back for.
     pub(super) tapes: Arc<Tapes>,
-    changing: tokio::sync::Mutex<()>,
     /// The sessions that changed.
     changed: broadcast::Sender<Arc<str>>,
+    /// Whether nobody is waited for any more.
+    stopping: watch::Sender<bool>,
 }
 
 /// What something said is about.
@@ -51,15 +49,15 @@ impl Default for Desk {
         // A session outlives the process, so its numbers must not begin anew.
         let next = AtomicU64::new(u64::from(u32::from_be_bytes(random())));
         let (changed, _) = broadcast::channel(MAX_CHANGED);
-        let changing = tokio::sync::Mutex::default();
-        Desk { lines: Mutex::default(), next, tapes: Arc::default(), changing, changed }
+        let stopping = watch::Sender::new(false);
+        Desk { lines: Mutex::default(), next, tapes: Arc::default(), changed, stopping }
     }
 }
 
 impl Desk {
-    /// The turn to change what is kept of a session.
-    pub(super) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.changing.lock().await
+    /// Gives up every call that waits for its client, or will: the server stops.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
     }
 
     /// Says that what is kept of this session is another.
@@ -112,11 +110,14 @@ struct Line {
 }
 
 impl Line {
+    /// A modern call belongs to no session, and is told nothing here: its client cancels it by letting go of the stream.
     fn new(desk: &Arc<Desk>, session: &str, call: &Call) -> Line {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (desk, session) = (Arc::clone(desk), session.to_owned());
         let mut line = Line { desk, session, topics: Vec::new(), sender, receiver };
-        line.hear(Topic::Call(call.id.clone()));
+        if !line.session.is_empty() {
+            line.hear(Topic::Call(call.id.clone()));
+        }
         line
     }
 
@@ -141,10 +142,13 @@ impl Line {
         for request in asking.take_requests() {
             mail.send(&request).await;
         }
+        let mut stopping = self.desk.stopping.subscribe();
         loop {
-            let Ok(said) = timeout(ANSWER_TIME, self.receiver.recv()).await else {
-                return Err(Some(asking.give_up().into()));
+            let said = tokio::select! {
+                said = timeout(ANSWER_TIME, self.receiver.recv()) => said.ok(),
+                _ = stopping.wait_for(|stops| *stops) => None,
             };
+            let Some(said) = said else { return Err(Some(asking.give_up().into())) };
             let Some(Said::Answer(id, outcome)) = said else { return Err(None) };
             asking = match asking.answer(&id, outcome) {
                 Answered::Waiting(asking) => asking,

@@ -45,11 +45,12 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// What keeps it from looking.
     fn find(&self, id: &str) -> Result<Option<Session>, Refusal>;
 
-    /// Keeps what became of a session.
+    /// Keeps what became of a session, if it still is what it `was`; whether it was. Two of the client's requests may
+    /// change it at once, and come to different processes.
     ///
     /// # Errors
     /// What keeps it from doing so.
-    fn keep(&self, id: &str, session: &Session) -> Result<(), Refusal>;
+    fn keep(&self, id: &str, was: &Session, session: &Session) -> Result<bool, Refusal>;
 
     /// Ends a session; whether there was one to end.
     ///
@@ -112,8 +113,10 @@ impl From<Response> for Done {
 
 /// A stream's place among those that may be open.
 pub struct Place {
-    /// Given back when the stream ends.
+    /// Given back when nobody needs the stream any more, which may be after its connection.
     pub held: Box<dyn Send>,
+    /// Dropped when its connection no longer carries it.
+    pub carried: Box<dyn Send>,
     /// Whether the stream may go on; asked every few seconds.
     pub lives: Box<dyn FnMut() -> bool + Send>,
     /// Whether the server is about to stop; asked often.
