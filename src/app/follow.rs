@@ -14,7 +14,7 @@ use crate::protocol::{self, Call, Id, Outcome, Output, Response, Target};
 use crate::store::quota::Balance;
 use crate::store::training_job::{self, Job};
 use crate::store::{Store, Tenant};
-use crate::tools::{Effect, Entry, retrain_chatbot};
+use crate::tools::{Effect, TOOLS, retrain_chatbot};
 
 /// How long a client waits at most before it is answered with the work as it then stands.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,8 +47,8 @@ pub enum Look {
 /// Whether the call may have something to say before its answer: how far its work is, or a question to a legacy client.
 /// A driver that can send nothing before an answer takes [`Answer::at_once`].
 pub fn converses(call: &Call) -> bool {
-    let Target::Tool { name, .. } = &call.target else { return false };
-    let effect = Entry::named(name).map(|entry| entry.spec.effect);
+    let Target::Tool { index, .. } = call.target else { return false };
+    let effect = TOOLS.get(index).map(|entry| entry.spec.effect);
     match effect {
         Some(Effect::Start) => call.progress_token.is_some() && !takes_tasks(call),
         Some(Effect::Update) => !call.peer.revision.is_modern() && call.peer.answers(confirm::ELICIT, None),

@@ -113,9 +113,14 @@ pub fn quota_meta(balance: &Balance) -> String {
 }
 
 fn put_window(text: &mut String, window: &Window) {
-    let number = |limit: Option<u32>| limit.map_or_else(|| "null".to_owned(), |limit| limit.to_string());
-    let (limit, remaining, reset) = (number(window.limit), number(window.remaining), window.resets_at);
-    let _ = write!(text, "{{\"limit\":{limit},\"remaining\":{remaining},\"reset\":\"{reset}\"}}");
+    for (name, number) in [("{\"limit\":", window.limit), (",\"remaining\":", window.remaining)] {
+        text.push_str(name);
+        let _ = match number {
+            Some(number) => write!(text, "{number}"),
+            None => text.write_str("null"),
+        };
+    }
+    let _ = write!(text, ",\"reset\":\"{}\"}}", window.resets_at);
 }
 
 /// Puts `notice` into the result when at most a tenth of the day's calls, or one, is left: models do not see `_meta`.

@@ -22,6 +22,7 @@ use super::respond::{self, Answer, Refusal};
 use super::stream::{AtStop, Stream, Work};
 use crate::error::Error;
 use crate::protocol::engine::unsupported;
+use crate::protocol::revision::names_modern;
 use crate::protocol::{
     Call, Fault, Incoming, Listen, McpHeaders, Message, Outcome, Response, Revision, Session, Step, rpc,
 };
@@ -302,7 +303,7 @@ impl<H: Host> Exchange<'_, H> {
     }
 
     fn is_modern(&self) -> bool {
-        self.mcp_headers(&[]).names_modern()
+        self.text(&VERSION).is_some_and(names_modern)
     }
 
     /// The answer to a revision in the header that is not served; of a POST, the engine says the same.

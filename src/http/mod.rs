@@ -24,8 +24,8 @@ mod tls;
 mod tokenized;
 mod visit;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -67,6 +67,8 @@ pub struct Site {
     calls: Semaphore,
     /// How many workers of the runtime wait for the database themselves.
     waiting: AtomicUsize,
+    /// How many there are.
+    workers: OnceLock<usize>,
 }
 
 impl Site {
@@ -96,6 +98,7 @@ impl Site {
             desk: Arc::default(),
             calls,
             waiting,
+            workers: OnceLock::new(),
         }
     }
 
@@ -104,10 +107,10 @@ impl Site {
         self.options.public_origin.starts_with("https://")
     }
 
-    /// Runs `job`, which waits for the database. While another worker of the runtime is sure to be free it runs right
-    /// here; otherwise this worker's other tasks are first handed to another thread, which costs some 10 µs.
+    /// Runs `job`, which waits for the database. While another worker of the runtime does not wait so, it runs right here;
+    /// otherwise this worker's other tasks are first handed to another thread, which costs some 10 µs.
     fn wait_for<T>(&self, job: impl FnOnce() -> T) -> T {
-        let workers = Handle::current().metrics().num_workers();
+        let workers = *self.workers.get_or_init(|| Handle::current().metrics().num_workers());
         let waiting = Waiting(&self.waiting);
         if self.waiting.fetch_add(1, Relaxed) + 1 < workers {
             return job();

@@ -240,7 +240,7 @@ impl Engine {
             return Err(not_served(&version));
         }
         asked.log_level = log_level?.filter(|_| self.offers.logging);
-        let peer = Peer { capabilities, ..Peer::new(Revision::MODERN, client) };
+        let peer = Peer::declaring(Revision::MODERN, client, capabilities);
         match method {
             "server/discover" => Ok(Answer::Result(&self.discover)),
             "subscriptions/listen" if self.offers.has_news() => self.listen(&params, peer),

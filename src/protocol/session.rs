@@ -49,8 +49,12 @@ pub struct Peer {
 impl Peer {
     /// A client that declared nothing.
     pub fn new(revision: Revision, client: ClientInfo) -> Peer {
-        let (capabilities, subscribed) = (Capabilities::default(), BTreeSet::new());
-        Peer { revision, client, capabilities, log_level: None, subscribed }
+        Peer::declaring(revision, client, Capabilities::default())
+    }
+
+    /// A client that declared these capabilities.
+    pub fn declaring(revision: Revision, client: ClientInfo, capabilities: Capabilities) -> Peer {
+        Peer { revision, client, capabilities, log_level: None, subscribed: BTreeSet::new() }
     }
 
     /// Whether it declared that it answers this request of a server: `elicitation/create`, of the mode that `params`

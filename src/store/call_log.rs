@@ -47,15 +47,16 @@ pub struct Call {
     pub day_remaining: Option<u32>,
 }
 
-/// Appends a call.
+/// Appends a call; the days' counts take in those before it when it is the last of so many.
 pub fn append(tx: &TenantTx<'_>, call: &Call) -> Result<()> {
+    let id = 1 + last(tx)?;
     let sql = "INSERT INTO call_log (organisation, id, at, credential, client, client_version, transport, endpoint, \
                tool, arguments, outcome, duration_us, day_remaining) \
-               SELECT ?1, coalesce(max(id), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 \
-               FROM call_log WHERE organisation = ?1";
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     tx.execute(
         sql,
         &[
+            &id,
             &call.at.0,
             &call.credential,
             &call.client,
@@ -69,7 +70,15 @@ pub fn append(tx: &TenantTx<'_>, call: &Call) -> Result<()> {
             &call.day_remaining,
         ],
     )?;
-    Ok(())
+    match id % counts::AT_ONCE {
+        0 => counts::take_in(tx, id),
+        _ => Ok(()),
+    }
+}
+
+/// The number of the last call; 0 where there is none.
+fn last(tx: &TenantTx<'_>) -> Result<i64> {
+    tx.number("SELECT max(id) FROM call_log WHERE organisation = ?1", &[])
 }
 
 /// Deletes every organisation's calls from before the UTC day of `before`, in small commits; how many. Whole days, so
@@ -102,7 +111,7 @@ fn expire_some(tx: &TenantTx<'_>, before: Time) -> Result<usize> {
 
 /// Whether there is any call in the log.
 pub fn any(tx: &TenantTx<'_>) -> Result<bool> {
-    Ok(tx.number("SELECT max(id) FROM call_log WHERE organisation = ?1", &[])? > 0)
+    Ok(last(tx)? > 0)
 }
 
 /// How many calls are in the log, and how many of them were answered with success.

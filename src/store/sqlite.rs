@@ -37,6 +37,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0009_tokenized_urls.sql")),
     M::up(include_str!("../../migrations/0010_call_day.sql")),
     M::up(include_str!("../../migrations/0011_cancelled_jobs.sql")),
+    M::up(include_str!("../../migrations/0012_counted_by_code.sql")),
 ];
 
 /// The version of the schema that this build knows: how many migrations there are.

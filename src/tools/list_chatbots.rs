@@ -1,6 +1,5 @@
 //! `list_chatbots`: which chatbots there are.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::page::{Page, Paging};
@@ -10,13 +9,6 @@ use crate::store::chatbot;
 
 /// The tool.
 pub struct Tool;
-
-/// Its arguments.
-#[derive(Deserialize)]
-pub struct Args {
-    #[serde(flatten)]
-    paging: Paging,
-}
 
 impl super::Tool for Tool {
     const SPEC: Spec = Spec {
@@ -29,7 +21,7 @@ impl super::Tool for Tool {
         untrusted: &[],
     };
     const IS_BRIEF: bool = true;
-    type Args = Args;
+    type Args = Paging;
 
     fn input() -> Value {
         schema::list_input(json!({}))
@@ -46,10 +38,10 @@ impl super::Tool for Tool {
         )
     }
 
-    fn run(cx: &Cx<'_>, args: Args) -> Result<Json, Refusal> {
-        let after: Option<i64> = cx.position(args.paging.cursor.as_deref())?;
-        let mut page = Page::new(cx, &args.paging);
-        chatbot::each(cx.tx, after, args.paging.fetch(), |row| page.push(row, row.id))?;
+    fn run(cx: &Cx<'_>, paging: Paging) -> Result<Json, Refusal> {
+        let after: Option<i64> = cx.position(paging.cursor.as_deref())?;
+        let mut page = Page::new(cx, &paging);
+        chatbot::each(cx.tx, after, paging.fetch(), |row| page.push(row, row.id))?;
         let total = match page.all().filter(|_| after.is_none()) {
             Some(all) => all,
             None => chatbot::count(cx.tx)?,

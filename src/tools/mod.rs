@@ -183,7 +183,7 @@ impl Json {
     /// `internal` when it cannot be serialised.
     pub fn untrusted(cx: &Cx<'_>, value: &impl Serialize) -> Result<Json, Refusal> {
         let Json(text) = Json::of(value)?;
-        Ok(Json(page::with_untrusted(cx.spec.untrusted, &text)))
+        Ok(Json(page::with_untrusted(cx.spec.untrusted, text)))
     }
 
     /// The text.

@@ -4,6 +4,7 @@
 //! the days on which there were calls of a tool, credential or outcome are known from their counts, with the numbers
 //! between which those calls lie. What is left is read row by row, as many rows as [`LOOKED_AT_MAX`] says.
 
+use super::counts::AT_ONCE;
 use super::{Axis, Wanted};
 use crate::clock::{MINUTE, Time};
 use crate::error::Result;
@@ -238,8 +239,7 @@ fn places(tx: &TenantTx<'_>, filter: &Filter, before: Option<i64>, limit: usize)
 
 /// The last row that is in the days' counts.
 pub(super) fn counted(tx: &TenantTx<'_>) -> Result<i64> {
-    let newest = tx.number("SELECT max(id) FROM call_log WHERE organisation = ?1", &[])?;
-    Ok(newest / 1_024 * 1_024)
+    Ok(super::last(tx)? / AT_ONCE * AT_ONCE)
 }
 
 /// The rows that may have come in `span`: all that did, and a few around them.
