@@ -285,6 +285,17 @@ impl Bench {
         }
     }
 
+    /// Ends the lane: its session or process, and that of the second identity.
+    pub(super) async fn close(mut self) {
+        const FAREWELL: Duration = Duration::from_secs(2);
+        if let Some(Ok(other)) = self.other.take()
+            && let Ok(other) = Arc::try_unwrap(other)
+        {
+            other.into_inner().peer.close(FAREWELL).await;
+        }
+        self.peer.close(FAREWELL).await;
+    }
+
     /// The calls of those tools, each with its exchange: made once, with the token `progress-N` for progress, N from 0.
     /// A call that takes longer than an answer may is left out: how long a tool takes is its own affair.
     ///

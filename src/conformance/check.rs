@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use super::bench::Bench;
+use super::run::Outcome;
 use crate::error::{Error, Kind};
 use crate::protocol::revision::Revision;
 
@@ -196,6 +197,14 @@ pub struct Check {
 }
 
 impl Check {
+    /// How it ends where the server does otherwise than it says.
+    pub(super) fn broken(&self, text: String) -> Outcome {
+        match self.level {
+            Level::Must => Outcome::Failed(text),
+            Level::Should => Outcome::Warned(text),
+        }
+    }
+
     /// Whether `wanted` is its id, or one of the parts that its id begins with.
     pub fn is_of(&self, wanted: &str) -> bool {
         self.id.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

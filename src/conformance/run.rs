@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::bench::{Bench, Calls, Second};
-use super::check::{Check, Era, Level, Stop};
+use super::check::{Check, Era, Stop};
 use super::evidence::{Evidence, Scribe};
 use super::expect::what_came;
 use super::opening::{Shut, longest, open, question, why};
@@ -191,6 +191,7 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
             Ok(bench) if report.lanes.iter().any(|lane| is_tested(lane, bench.revision)) => {
                 let why = format!("the server answers with {}, which is tested already", bench.revision);
                 report.lanes.push(LaneReport { asked, tested: Err(why) });
+                bench.close().await;
             }
             Ok(mut bench) => {
                 let is_first = !report.lanes.iter().any(|lane| lane.tested.is_ok());
@@ -203,7 +204,10 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
                     {
                         let waits = || format!("{} ({asked}) waits for the server.", check.id);
                         let examined = examine(check, &mut bench, &mut scribe);
-                        let finding = patiently(QUIET, waits, &mut watch, examined).await;
+                        let mut finding = patiently(QUIET, waits, &mut watch, examined).await;
+                        if bench.peer.has_gone() {
+                            revive(&mut bench, &mut finding).await;
+                        }
                         watch(News::Found(&finding));
                         report.findings.push(finding);
                     }
@@ -212,7 +216,7 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
                     report.tools = tools;
                     named = Some(named.map_or(missing.clone(), |before| &before & &missing));
                 }
-                bench.peer.close(Duration::from_secs(2)).await;
+                bench.close().await;
             }
         }
     }
@@ -335,6 +339,18 @@ fn name_of(bench: &Bench) -> String {
     format!("{} {}", part("name"), part("version")).trim().to_owned()
 }
 
+/// Starts the lane's process anew, which ended in the check of `finding`: those after it are judged on another one. That it
+/// ended is the check's fault, whatever else it found, unless it sent nothing.
+async fn revive(bench: &mut Bench, finding: &mut Finding) {
+    if finding.outcome.is_well() && !finding.said.is_empty() {
+        finding.outcome = finding.check.broken("the server's process ended".to_owned());
+    }
+    // Where that fails too, each check after it says so.
+    if let Ok(peer) = bench.another().await {
+        bench.peer = peer;
+    }
+}
+
 async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) -> Finding {
     bench.noted.clear();
     let (revision, start, refusals) = (bench.revision, clock::instant(), bench.refusals());
@@ -342,18 +358,14 @@ async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) 
     let verdict = tokio::time::timeout(limit, (check.run)(bench))
         .await
         .unwrap_or_else(|_| Err(Stop::Fails(format!("the check did not end within {} s", limit.as_secs()))));
-    let broken = |text: String| match check.level {
-        Level::Must => Outcome::Failed(text),
-        Level::Should => Outcome::Warned(text),
-    };
     // Neither a failure nor a success says anything where the server did not look at what was asked.
     let limit = bench.limit().filter(|_| bench.refusals() > refusals);
     let outcome = match verdict {
         Err(Stop::Skips(why)) => Outcome::NotExercised(one_line(&scribe.hide(&why), MAX_CHARS)),
         _ if let Some(limit) = limit => Outcome::NotExercised(limit),
         Ok(()) => Outcome::Passed,
-        Err(Stop::Fails(text)) => broken(one_line(&scribe.hide(&text), MAX_CHARS)),
-        Err(Stop::Breaks(error)) => broken(scribe.hide(&error.public)),
+        Err(Stop::Fails(text)) => check.broken(one_line(&scribe.hide(&text), MAX_CHARS)),
+        Err(Stop::Breaks(error)) => check.broken(scribe.hide(&error.public)),
     };
     let mut finding = Finding::new(check, revision, outcome);
     finding.said = bench.noted.iter().map(|shown| scribe.hide(&said(&shown.exchange))).collect();

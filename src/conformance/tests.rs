@@ -209,3 +209,18 @@ async fn a_server_that_never_answers_cannot_be_tested() {
         assert_eq!(error.public, format!("{wanted}{told}"));
     }
 }
+
+#[tokio::test]
+async fn a_process_that_a_check_kills_is_started_anew_for_the_next() {
+    let target = bad_process("*no-such-method*) exit 1;; *ping*) ;; *) continue;;", "");
+    let only = ["ping", "rpc.unknown-method", "rpc.notification", "stdio.side-by-side"];
+    let report = run(plan(target, Revision::V2025_11_25, &only), |_| {}).await.unwrap();
+    let found: Vec<_> = report.findings.iter().map(|f| (f.check.id, f.outcome.word())).collect();
+    let expected = [
+        ("ping.answers", "passed"),
+        ("rpc.unknown-method", "failed"),
+        ("rpc.notification", "passed"),
+        ("stdio.side-by-side", "passed"),
+    ];
+    assert_eq!(found, expected);
+}

@@ -509,6 +509,11 @@ impl Peer {
         stdio::last_words(&stdio.stderr())
     }
 
+    /// Whether the server is a process that has ended, or closed its stdout.
+    pub fn has_gone(&self) -> bool {
+        matches!(&self.wire, Wire::Stdio(stdio) if stdio.has_gone())
+    }
+
     /// Ends the conversation: DELETE for a session, the end of stdin for a process, of which it says whether it ended
     /// by itself within `patience`. A process that did not is killed. `None` on HTTP.
     pub async fn close(mut self, patience: Duration) -> Option<bool> {

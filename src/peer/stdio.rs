@@ -171,6 +171,10 @@ impl Stdio {
         }
     }
 
+    pub(super) fn has_gone(&self) -> bool {
+        self.lines.is_closed() && self.lines.is_empty()
+    }
+
     pub(super) fn stderr(&self) -> String {
         let kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept).into_owned()

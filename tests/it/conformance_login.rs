@@ -21,8 +21,19 @@ use crate::oauth_flow::{encoded, hidden, parameter};
 const ANNA: &str = "anna@example.com";
 type Visit = (String, oneshot::Sender<()>);
 
-/// What the checks find at `url`, where `person` does what a page asks of them; ids and how each ended.
-fn found(url: String, mut person: impl FnMut(&str)) -> Vec<(&'static str, Outcome)> {
+/// What the checks of signing in find at `url`, where `person` does what a page asks of them; ids and how each ended.
+fn found(url: String, person: impl FnMut(&str)) -> Vec<(&'static str, Outcome)> {
+    found_of("auth", false, url, person)
+}
+
+/// The same of the checks `only`, as one who signs in, or as two.
+fn found_of(
+    only: &str,
+    two: bool,
+    url: String,
+    mut person: impl FnMut(&str),
+) -> Vec<(&'static str, Outcome)> {
+    let only = vec![only.to_owned()];
     let (visits, asked) = mpsc::channel::<Visit>();
     let browser = Browser::Hook(Arc::new(move |url| {
         let visits = visits.clone();
@@ -36,11 +47,11 @@ fn found(url: String, mut person: impl FnMut(&str)) -> Vec<(&'static str, Outcom
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let options = peer::Options::new(peer::Target::Url(url.clone()));
-        let only = vec!["auth".to_owned()];
         let revisions = vec![Revision::MODERN];
         let plan = Plan { options, other: None, revisions, only, calls: Calls::new() };
         let first = Options { url, client_id: None, browser, http: client::Options::default() };
-        runtime.block_on(run(plan, Logins { first: Some(first), second: None }, |_| {})).unwrap()
+        let second = two.then(|| first.clone());
+        runtime.block_on(run(plan, Logins { first: Some(first), second }, |_| {})).unwrap()
     });
     for (url, done) in asked {
         person(&url);
@@ -99,6 +110,23 @@ fn our_own_server_holds_to_every_rule() {
     let found = found(format!("http://{}/mcp/", house.server.address), |url| allow(&mut browser, url));
     let not_passed: Vec<_> = found.iter().filter(|(_, outcome)| *outcome != Outcome::Passed).collect();
     assert!(not_passed.is_empty(), "{not_passed:#?}");
+    nothing_is_left(&mut browser);
+}
+
+#[test]
+fn what_two_were_granted_for_other_checks_is_revoked() {
+    let house = House::with(&[("CHATERIMO_PUBLIC_URL", "")]);
+    house.member("acme", ANNA, Role::Owner);
+    let mut browser = house.signed_in(ANNA);
+    let url = format!("http://{}/mcp/", house.server.address);
+    let found = found_of("tools.list.names", true, url, |url| allow(&mut browser, url));
+    assert_eq!(found, [("tools.list.names", Outcome::Passed)]);
+    nothing_is_left(&mut browser);
+}
+
+fn nothing_is_left(browser: &mut accounts::Browser<'_>) {
+    let page = browser.get("/apps").body;
+    assert!(page.contains("No app is connected yet"), "{page}");
 }
 
 #[test]

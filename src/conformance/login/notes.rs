@@ -1,7 +1,7 @@
 //! What became of each row of the table.
 
 use super::table::CHECKS;
-use crate::conformance::{Check, Finding, Level, Outcome};
+use crate::conformance::{Check, Finding, Outcome};
 use crate::protocol::revision::Revision;
 
 /// What became of one rule.
@@ -73,13 +73,12 @@ impl Notes {
     /// some were not come to.
     pub fn findings(&self, revision: Revision, otherwise: &str) -> Vec<Finding> {
         let finding = |check: &'static Check| {
-            let (outcome, seen) = match (self.of(name(check.id)), check.level) {
-                (Some(Trial::Passed(seen)), _) => (Outcome::Passed, Some(seen.clone())),
-                (Some(Trial::Failed(seen)), Level::Must) => (Outcome::Failed(seen.clone()), None),
-                (Some(Trial::Failed(seen)), Level::Should) => (Outcome::Warned(seen.clone()), None),
-                (Some(Trial::Warned(seen)), _) => (Outcome::Warned(seen.clone()), None),
-                (Some(Trial::NotExercised(why)), _) => (Outcome::NotExercised(why.clone()), None),
-                (None, _) => (Outcome::NotExercised(otherwise.to_owned()), None),
+            let (outcome, seen) = match self.of(name(check.id)) {
+                Some(Trial::Passed(seen)) => (Outcome::Passed, Some(seen.clone())),
+                Some(Trial::Failed(seen)) => (check.broken(seen.clone()), None),
+                Some(Trial::Warned(seen)) => (Outcome::Warned(seen.clone()), None),
+                Some(Trial::NotExercised(why)) => (Outcome::NotExercised(why.clone()), None),
+                None => (Outcome::NotExercised(otherwise.to_owned()), None),
             };
             Finding { said: seen.into_iter().collect(), ..Finding::new(check, revision, outcome) }
         };

@@ -21,7 +21,18 @@ impl Session {
 
     async fn revoke(&self, endpoint: &str, token: &str, hint: &str) -> Result<Answer> {
         let pairs = [("token", token), ("token_type_hint", hint)];
+        self.alive.forget(token);
         tokens::ask(&self.web, endpoint, &self.client, &pairs).await
+    }
+
+    /// Ends whatever was given and not ended yet, as far as the server lets us.
+    pub(super) async fn end_all(&self) {
+        let Some(endpoint) = self.endpoint("revocation_endpoint") else { return };
+        for (hint, token) in self.alive.all() {
+            if self.revoke(endpoint, &token, hint).await.is_err() {
+                break;
+            }
+        }
     }
 
     /// Ends tokens that are needed no more, as far as the server lets us.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::discovery;
 use super::notes::Notes;
 use super::sign_in::Session;
-use super::tokens::{Knock, Tokens, is_let_in};
+use super::tokens::{Knock, Tokens, end_session, is_let_in};
 use super::web::{Answer, printable, without_query};
 use crate::error::Result;
 use crate::peer::meta;
@@ -161,6 +161,7 @@ async fn send(session: &Session, token: &str, method: &str, mut params: Value) -
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "application/json, text/event-stream")
         .header("authorization", &authorization);
+    let mut opened = None;
     match session.knock {
         Knock::Modern => {
             params["_meta"] = meta("2026-07-28", &json!({})).into();
@@ -170,13 +171,18 @@ async fn send(session: &Session, token: &str, method: &str, mut params: Value) -
             }
         }
         Knock::Legacy => {
-            let opened = session.knock.send(&session.web, &session.url, Some(token)).await?;
+            let answer = session.knock.open(&session.web, &session.url, Some(token)).await?;
             request = request.header("mcp-protocol-version", "2025-11-25");
-            if let Some(id) = opened.field("mcp-session-id") {
+            if let Some(id) = answer.field("mcp-session-id") {
                 request = request.header("mcp-session-id", id);
             }
+            opened = Some(answer);
         }
     }
     let body = json!({"jsonrpc": "2.0", "id": 2, "method": method, "params": params});
-    session.web.send(request.body(body.to_string().into())).await
+    let answer = session.web.send(request.body(body.to_string().into())).await;
+    if let Some(opened) = opened {
+        end_session(&session.web, &session.url, Some(token), &opened).await;
+    }
+    answer
 }

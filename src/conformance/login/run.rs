@@ -19,58 +19,98 @@ pub struct Logins {
 
 /// Signs in whoever is to, runs the checks of `plan` as them, and then attacks the first one's grant, unless only other
 /// checks are wanted. `watch` is told of each finding as it comes. Where the first cannot be signed in because the server breaks a rule, the report says so.
+/// What was granted is revoked at the end, however that comes.
 ///
 /// # Errors
 /// Those of [`crate::conformance::run()`]; why nobody can be signed in.
 pub async fn run(mut plan: Plan, logins: Logins, mut watch: impl FnMut(News<'_>)) -> Result<Report> {
     let of_login = |id: &String| CHECKS.iter().any(|check| check.is_of(id));
     let (mine, rest): (Vec<_>, Vec<_>) = plan.only.drain(..).partition(of_login);
-    let (nothing_else, attacks) = (!mine.is_empty() && rest.is_empty(), !mine.is_empty() || rest.is_empty());
+    let wanted =
+        Wanted { others: mine.is_empty() || !rest.is_empty(), all: mine.is_empty() && rest.is_empty(), mine };
     plan.only = rest;
-    if !mine.is_empty() && logins.first.is_none() {
+    if !wanted.mine.is_empty() && logins.first.is_none() {
         return Err(Error::invalid("The checks of auth sign in first: give --login."));
     }
     let mut notes = Notes::new();
-    let mut session = None;
-    let mut webs = Vec::new();
-    if let Some(first) = logins.first {
-        let web = Web::new(first.http.clone())?;
-        webs.push(web.clone());
-        match sign_in(web.clone(), first, &mut notes).await {
-            Ok(signed_in) => {
-                plan.options.headers.push((AUTHORIZATION, authorization(&signed_in)?));
-                session = Some(signed_in);
-            }
-            Err(error) => return shut_out(plan, &notes, error, web.sent(), watch),
-        }
-    }
-    if let Some(second) = logins.second {
-        let web = Web::new(second.http.clone())?;
-        webs.push(web.clone());
-        let signed_in = sign_in(web, second, &mut Notes::new()).await?;
-        let mut options = plan.other.take().unwrap_or_else(|| {
-            let headers = plan.options.headers.iter().filter(|(name, _)| *name != AUTHORIZATION).cloned();
-            crate::peer::Options { headers: headers.collect(), ..plan.options.clone() }
-        });
-        options.headers.push((AUTHORIZATION, authorization(&signed_in)?));
-        plan.other = Some(options);
-    }
-    let mut report = match nothing_else {
-        true => empty(&plan),
-        false => crate::conformance::run(plan, &mut watch).await?,
+    let Some(first) = logins.first else {
+        return as_somebody(plan, None, logins.second, &wanted, notes, watch).await;
     };
-    if let Some(mut session) = session.filter(|_| attacks) {
-        attack(&mut session, &mut notes).await;
-        let wanted = |finding: &Finding| mine.is_empty() || mine.iter().any(|id| finding.check.is_of(id));
+    let web = Web::new(first.http.clone())?;
+    let mut session = match sign_in(web.clone(), first, &mut notes).await {
+        Ok(session) => session,
+        Err(error) => return shut_out(plan, &notes, error, web.sent(), watch),
+    };
+    let report = match authorization(&session) {
+        Ok(value) => {
+            plan.options.headers.push((AUTHORIZATION, value));
+            as_somebody(plan, Some(&mut session), logins.second, &wanted, notes, &mut watch).await
+        }
+        Err(error) => Err(error),
+    };
+    session.end_all().await;
+    report.map(|report| Report { sent: report.sent + web.sent(), ..report })
+}
+
+/// Which checks are wanted.
+struct Wanted {
+    /// Those of a login, by name.
+    mine: Vec<String>,
+    /// All others, or some.
+    others: bool,
+    /// Nobody named any.
+    all: bool,
+}
+
+/// Signs in the second identity, if there is one to be, and runs what is wanted.
+async fn as_somebody(
+    mut plan: Plan,
+    session: Option<&mut Session>,
+    second: Option<Options>,
+    wanted: &Wanted,
+    notes: Notes,
+    watch: impl FnMut(News<'_>),
+) -> Result<Report> {
+    let Some(second) = second else { return checked(plan, session, wanted, notes, watch).await };
+    let web = Web::new(second.http.clone())?;
+    let other = sign_in(web.clone(), second, &mut Notes::new()).await?;
+    let report = match authorization(&other) {
+        Ok(value) => {
+            let mut options = plan.other.take().unwrap_or_else(|| {
+                let headers = plan.options.headers.iter().filter(|(name, _)| *name != AUTHORIZATION).cloned();
+                crate::peer::Options { headers: headers.collect(), ..plan.options.clone() }
+            });
+            options.headers.push((AUTHORIZATION, value));
+            plan.other = Some(options);
+            checked(plan, session, wanted, notes, watch).await
+        }
+        Err(error) => Err(error),
+    };
+    other.end_all().await;
+    report.map(|report| Report { sent: report.sent + web.sent(), ..report })
+}
+
+/// Runs the checks of the lanes, and attacks the grant of `session`.
+async fn checked(
+    plan: Plan,
+    session: Option<&mut Session>,
+    wanted: &Wanted,
+    mut notes: Notes,
+    mut watch: impl FnMut(News<'_>),
+) -> Result<Report> {
+    let mut report = match wanted.others {
+        true => crate::conformance::run(plan, &mut watch).await?,
+        false => empty(&plan),
+    };
+    if let Some(session) = session.filter(|_| wanted.all || !wanted.mine.is_empty()) {
+        attack(session, &mut notes).await;
+        let mine = &wanted.mine;
+        let is_wanted = |finding: &Finding| mine.is_empty() || mine.iter().any(|id| finding.check.is_of(id));
         let cited = report.lanes.iter().find_map(|lane| lane.tested.as_ref().ok());
         let revision = cited.map_or(Revision::MODERN, |(revision, _)| *revision);
-        add(
-            &mut report,
-            notes.findings(revision, "what comes before it did not succeed").into_iter().filter(wanted),
-            watch,
-        );
+        let findings = notes.findings(revision, "what comes before it did not succeed");
+        add(&mut report, findings.into_iter().filter(is_wanted), watch);
     }
-    report.sent += webs.iter().map(Web::sent).sum::<usize>();
     Ok(report)
 }
 

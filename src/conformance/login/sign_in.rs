@@ -8,7 +8,7 @@ use super::listener::{Listener, Returned};
 use super::notes::Notes;
 use super::registration::Identity;
 use super::request::{self, Asked, Client};
-use super::tokens::{self, Knock, Tokens};
+use super::tokens::{self, Alive, Knock, Tokens};
 use super::web::{Answer, Web, printable, without_query};
 use crate::client;
 use crate::error::{Error, Kind, Result};
@@ -51,6 +51,8 @@ pub struct Session {
     pub(super) knock: Knock,
     /// What was granted.
     pub(super) tokens: Tokens,
+    /// All that was, and has to be revoked.
+    pub(super) alive: Alive,
 }
 
 impl Session {
@@ -66,7 +68,12 @@ impl Session {
 
     /// Asks the token endpoint as `client`.
     pub(super) async fn ask_as(&self, client: &Client, pairs: &[(&str, &str)]) -> Result<Answer> {
-        tokens::ask(&self.web, self.endpoint("token_endpoint").unwrap_or_default(), client, pairs).await
+        let endpoint = self.endpoint("token_endpoint").unwrap_or_default();
+        let answer = tokens::ask(&self.web, endpoint, client, pairs).await?;
+        if let Some(tokens) = Tokens::read(&answer) {
+            self.alive.note(&tokens);
+        }
+        Ok(answer)
     }
 
     /// Shows `token` at the MCP endpoint.
@@ -165,9 +172,13 @@ pub async fn sign_in(web: Web, options: Options, notes: &mut Notes) -> Result<Se
         authorization,
         knock: Knock::Legacy,
         tokens,
+        alive: Alive::default(),
     };
     session.first_grant(notes).await?;
-    session.enter(notes).await?;
+    if let Err(error) = session.enter(notes).await {
+        session.end_all().await;
+        return Err(error);
+    }
     Ok(session)
 }
 

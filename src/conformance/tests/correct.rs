@@ -129,20 +129,24 @@ fn info() -> Value {
     json!({"name": "correct", "version": "1"})
 }
 
-/// The URL of one that does this otherwise.
-pub(super) async fn serve(does: Option<Does>) -> String {
+/// The ids of the sessions that are open.
+pub(super) type Sessions = Arc<Mutex<Vec<String>>>;
+
+/// The URL of one that does this otherwise, and its sessions.
+pub(super) async fn serve(does: Option<Does>) -> (String, Sessions) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let sessions = Arc::<Mutex<Vec<String>>>::default();
+    let sessions = Sessions::default();
+    let all = sessions.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(converse(stream, does, sessions.clone()));
+            tokio::spawn(converse(stream, does, all.clone()));
         }
     });
-    format!("http://{address}/mcp")
+    (format!("http://{address}/mcp"), sessions)
 }
 
-async fn converse(mut stream: TcpStream, does: Option<Does>, sessions: Arc<Mutex<Vec<String>>>) {
+async fn converse(mut stream: TcpStream, does: Option<Does>, sessions: Sessions) {
     let mut is_first = true;
     while let Some(mut asked) = read(&mut stream).await {
         asked.is_first = std::mem::take(&mut is_first);

@@ -301,7 +301,7 @@ fn take(value: &mut Value, pointer: &str, member: &str) {
 
 /// How the check of `row` ends, and why.
 async fn outcome((id, revision, _, does): Row) -> Outcome {
-    let url = serve(Some(does)).await;
+    let (url, _) = serve(Some(does)).await;
     let mut plan = plan(Target::Url(url), revision, &[id]);
     plan.calls.insert("pick".into(), json!({"choice": "a"}));
     if id.starts_with("wire.") {
@@ -328,12 +328,18 @@ pub(super) async fn found() -> BTreeSet<&'static str> {
 #[tokio::test]
 async fn nothing_is_wrong_with_a_server_that_does_nothing_wrong() {
     for revision in [NEW, OLD, BATCHES] {
-        let mut plan = plan(Target::Url(serve(None).await), revision, &[]);
+        let (url, sessions) = serve(None).await;
+        let mut plan = plan(Target::Url(url), revision, &[]);
         plan.calls.insert("pick".into(), json!({"choice": "a"}));
+        // It does not know this one, and answers with the newest.
+        plan.revisions.push(Revision::V2025_06_18);
+        plan.other = Some(plan.options.clone());
         let report = run(plan, |_| {}).await.unwrap();
-        let broken: Vec<_> = report.findings.iter().filter(|finding| !finding.outcome.is_well()).collect();
-        let told: Vec<_> = broken.iter().map(|f| format!("{}: {}", f.check.id, f.outcome.text())).collect();
+        let at_fault =
+            report.findings.iter().filter(|f| !f.outcome.is_well() && !f.check.id.starts_with("identity."));
+        let told: Vec<_> = at_fault.map(|f| format!("{}: {}", f.check.id, f.outcome.text())).collect();
         assert!(told.is_empty(), "{revision}: {told:#?}");
         assert!(report.count("passed") > 40, "{}", report.count("passed"));
+        assert!(sessions.lock().unwrap().is_empty(), "left open: {sessions:?}");
     }
 }
