@@ -1,5 +1,6 @@
 //! An app that asks for access: who it says it is, where its people are sent back to, and how it proves itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use data_encoding::BASE64;
@@ -134,6 +135,14 @@ pub struct Presented<'a> {
     pub client_id: Option<&'a str>,
     /// `client_secret` of the form.
     pub client_secret: Option<&'a str>,
+}
+
+impl<'a> Presented<'a> {
+    /// What the client calls itself, whether that is so or not.
+    pub(super) fn id(&self) -> Option<Cow<'a, str>> {
+        let basic = self.authorization.and_then(read_basic).map(|(id, _)| Cow::Owned(id));
+        basic.or(self.client_id.map(Cow::Borrowed))
+    }
 }
 
 /// Id, secret and method that a request really uses.

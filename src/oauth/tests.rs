@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::authorize::Asked;
+use super::client::Presented;
 use super::consent::{Decision, KnownBy, Person};
 use super::params::Params;
 use super::params::tests::pairs;
@@ -300,6 +301,7 @@ fn a_code_ends() {
         refused(house.redeem(&code, "redirect_uri=http://localhost:1/"), "invalid_grant");
     }
     refused(house.redeem(&code, ""), "invalid_grant");
+    assert!(house.grants().is_empty(), "nothing came of it");
     let code = house.full_code();
     house.change(|_, here| testing::end_membership(here, 1));
     refused(house.redeem(&code, ""), "invalid_grant");
@@ -317,6 +319,21 @@ fn a_code_that_comes_again_ends_what_came_of_it() {
     assert!(house.who(&tokens.access_token).is_none());
     refused(house.refresh(&refresh_token(&tokens), ""), "invalid_grant");
     assert!(house.grants().is_empty());
+}
+
+#[test]
+fn whoever_redeems_a_code_first_cannot_hide_it() {
+    let house = House::new();
+    let code = house.full_code();
+    let form = format!("grant_type=authorization_code&code={code}&code_verifier={}", "x".repeat(43));
+    refused(house.ask(&house.client, &form), "invalid_grant");
+    let stolen = house.redeem(&code, "").unwrap();
+    for _ in 0..6 {
+        refused(house.ask(&house.client, &form), "invalid_grant");
+    }
+    assert!(house.who(&stolen.access_token).is_some());
+    refused(house.redeem(&code, ""), "invalid_grant");
+    assert!(house.who(&stolen.access_token).is_none() && house.grants().is_empty());
 }
 
 /// What the rules of rotation come to, row by row: `(what is done, what becomes of the presented token, whether the
@@ -531,7 +548,12 @@ fn the_token_endpoint_is_asked_in_measure() {
     let house = House::new();
     let address = "192.0.2.7".parse().unwrap();
     let form = |text: &str| Params::new(pairs(text)).unwrap();
-    let ask = |text: &str| house.server.admit_request(&form(text), address).map_err(|fault| fault.status());
+    let ask_as = |authorization: Option<&str>, text: &str| {
+        let form = form(text);
+        let presented = Presented { authorization, client_id: form.get("client_id"), client_secret: None };
+        house.server.admit_request(&presented, &form, address).map_err(|fault| fault.status())
+    };
+    let ask = |text: &str| ask_as(None, text);
     assert!((0..60).all(|_| ask("client_id=app").is_ok()));
     assert_eq!(ask("client_id=app"), Err(429));
     assert!(ask("client_id=other").is_ok());
@@ -539,6 +561,12 @@ fn the_token_endpoint_is_asked_in_measure() {
     assert!(ask(&refresh).is_ok(), "one grant does not wait for the others behind its address");
     let (forged, _) = signed::generate(&house.server.keyring, Purpose::Refresh);
     assert_eq!(ask(&format!("client_id=app&refresh_token={forged}")), Err(429));
+    // A client that names itself in the Authorization field: `app:x`, `basic:x`, `other-basic:x`.
+    assert_eq!(ask_as(Some("Basic YXBwOng="), ""), Err(429));
+    assert!((0..60).all(|_| ask_as(Some("Basic YmFzaWM6eA=="), "").is_ok()));
+    assert_eq!(ask_as(Some("Basic YmFzaWM6eA=="), ""), Err(429));
+    assert!(ask_as(Some("Basic b3RoZXItYmFzaWM6eA=="), "").is_ok());
+    assert!(ask_as(Some("Basic %"), "").is_ok());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::audience::{Target, scope_text, target};
 use super::buckets::Buckets;
+use super::client::Presented;
 use super::params::Params;
 use super::{Client, Fault, Server};
 use crate::access::signed::{self, Purpose};
@@ -18,7 +19,8 @@ use crate::store::oauth_grant::{self, Family};
 use crate::store::oauth_token::{self, Kind, NewToken};
 use crate::store::{Durability, TenantTx};
 
-/// Attempts with a code that may fail to verify before it is no good.
+/// Attempts with a code that fail to verify, after which one that was not redeemed is no good. Nobody guesses a verifier in
+/// so few; who merely saw the code can so much as make its owner begin anew.
 const FAILURES_MAX: u32 = 5;
 
 /// Requests of one asker in a minute.
@@ -77,11 +79,16 @@ impl Default for Limits {
 }
 
 impl Server {
-    /// Counts a request to the token or revocation endpoint from `address`.
+    /// Counts a request to the token or revocation endpoint from `address`, before the client has proved who it is.
     ///
     /// # Errors
     /// `slow_down` (429) for more than 60 in a minute of one client at one address, or of one grant.
-    pub fn admit_request(&self, form: &Params, address: IpAddr) -> Result<(), Fault> {
+    pub fn admit_request(
+        &self,
+        presented: &Presented<'_>,
+        form: &Params,
+        address: IpAddr,
+    ) -> Result<(), Fault> {
         let refresh = form.get("refresh_token").unwrap_or_default();
         let genuine = signed::verify(&self.keyring, Purpose::Refresh, refresh);
         let token = match genuine {
@@ -91,8 +98,8 @@ impl Server {
         let asker = match token {
             Some(token) => Asker::Grant(token.tenant.key(), token.grant),
             None => {
-                let client = signed::sha256(form.get("client_id").unwrap_or_default());
-                Asker::Client(client, network(address, 32))
+                let client = presented.id().unwrap_or_default();
+                Asker::Client(signed::sha256(&client), network(address, 32))
             }
         };
         match self.requests.0.take(&asker, self.clock.now()) {
@@ -141,6 +148,7 @@ impl Server {
                     oauth_grant::revoke(&tenant, code.grant, "replay", now)?;
                     Ok(Err(bad_code()))
                 }
+                Verdict::Wrong if code.used => Ok(Err(bad_code())),
                 Verdict::Wrong => oauth_code::fail(tx, &hash).map(|()| Err(bad_code())),
                 Verdict::Fault(fault) => Ok(Err(fault)),
             }
@@ -204,10 +212,11 @@ struct Shown {
 /// What becomes of a code that is presented.
 enum Verdict {
     Good,
-    /// All is right, but it was redeemed before: two have code and verifier (OAuth 2.1, section 4.1.3).
+    /// All is right, but it was redeemed before: two have code and verifier (OAuth 2.1, section 4.1.3). However much was
+    /// tried with the code since, for else the first of the two could hide from the second.
     Replayed,
-    /// Something does not match, or it is too late. That neither uses the code up nor revokes anything, for then
-    /// whoever sees a code could end what it stands for.
+    /// Something does not match, or it is too late. That revokes nothing, for then whoever sees a code could end what it
+    /// stands for; and it leaves the code as good as it was, up to [`FAILURES_MAX`] times.
     Wrong,
     Fault(Fault),
 }
@@ -235,9 +244,9 @@ impl Shown {
             && redirect
             && signed::same(self.challenge.as_bytes(), code.challenge.as_bytes());
         match () {
-            () if !ours || code.failures >= FAILURES_MAX => Verdict::Wrong,
+            () if !ours => Verdict::Wrong,
             () if code.used => Verdict::Replayed,
-            () if code.expires_at <= now => Verdict::Wrong,
+            () if code.failures >= FAILURES_MAX || code.expires_at <= now => Verdict::Wrong,
             () => match check_target(self.target, family) {
                 Ok(()) => Verdict::Good,
                 Err(fault) => Verdict::Fault(fault),

@@ -107,7 +107,7 @@ async fn accept(listener: TcpListener, sender: mpsc::Sender<Returned>) {
     loop {
         // What fails to be accepted is tried again by the browser.
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         let sender = sender.clone();

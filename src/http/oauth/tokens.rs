@@ -35,8 +35,9 @@ fn answer(
     done: impl FnOnce(&Client, &Params) -> Result<Answer, Fault>,
 ) -> Result<Answer, Refusal> {
     let outcome = read(asked).and_then(|form| {
-        asked.site.oauth.admit_request(&form, asked.address)?;
-        let client = client(asked, &form)?;
+        let presented = presented(asked, &form)?;
+        asked.site.oauth.admit_request(&presented, &form, asked.address)?;
+        let client = asked.site.oauth.authenticate(&presented)?;
         done(&client, &form)
     });
     let mut answer = outcome.unwrap_or_else(|wrong| refused(asked, &wrong));
@@ -51,7 +52,7 @@ fn read(asked: &Asked<'_>) -> Result<Params, Fault> {
     Params::new(Form::parse(&asked.body).pairs().to_vec())
 }
 
-fn client(asked: &Asked<'_>, form: &Params) -> Result<Client, Fault> {
+fn presented<'a>(asked: &'a Asked<'_>, form: &'a Params) -> Result<Presented<'a>, Fault> {
     let mut fields = asked.parts.headers.get_all(AUTHORIZATION).iter();
     let (field, more) = (fields.next(), fields.next());
     if more.is_some() {
@@ -60,7 +61,7 @@ fn client(asked: &Asked<'_>, form: &Params) -> Result<Client, Fault> {
     // What is no text is no credential that we know, but it is one that was tried.
     let authorization = field.map(|field| field.to_str().unwrap_or("?"));
     let (client_id, client_secret) = (form.get("client_id"), form.get("client_secret"));
-    asked.site.oauth.authenticate(&Presented { authorization, client_id, client_secret })
+    Ok(Presented { authorization, client_id, client_secret })
 }
 
 fn refused(asked: &Asked<'_>, wrong: &Fault) -> Answer {

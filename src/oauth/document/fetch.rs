@@ -8,18 +8,19 @@ use hyper::header::{
 };
 use hyper::{Request, StatusCode};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::super::redirect::{authority_of, split_port};
 use super::Options;
 use super::address::is_this_machine;
 use super::failure::{Blame, Failure};
 use crate::client::{self, Client};
-use crate::clock::SECOND;
+use crate::clock::{self, SECOND};
 use crate::error::{Error, Kind, Result};
 
 /// Bytes of a document (draft-ietf-oauth-client-id-metadata-document, section 6.6).
 pub(super) const MAX_BYTES: usize = 5 * 1024;
-/// For name, connection, TLS and answer together.
+/// For the wait for a turn, name, connection, TLS and answer together.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Fetches at a time.
 const CONCURRENT: usize = 8;
@@ -62,18 +63,23 @@ impl Fetcher {
         })
     }
 
-    /// Fetches from `url`, which must have passed the rules of addresses. No redirect is followed and nothing sent
-    /// that tells who asks.
+    /// When a lookup that begins now must be over.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::from_std(clock::instant()) + self.deadline
+    }
+
+    /// Fetches from `url`, which must have passed the rules of addresses, by `deadline`. No redirect is followed and
+    /// nothing sent that tells who asks.
     ///
     /// # Errors
     /// `App` for all that an outage can look like, `Document` for an answer that is too large, `Id` for a host that is
     /// not on the public internet, `Server` when too many fetches are under way.
-    pub(super) async fn fetch(&self, url: &str) -> Result<Fetched, Failure> {
+    pub(super) async fn fetch(&self, url: &str, deadline: Instant) -> Result<Fetched, Failure> {
         let busy = || Failure::new(Blame::Server, format!("{CONCURRENT} other documents are being fetched"));
-        let slot = tokio::time::timeout(self.deadline, self.slots.acquire()).await;
+        let slot = timeout_at(deadline, self.slots.acquire()).await;
         let _slot = slot.map_err(|_| busy())?;
         let slow = || Failure::new(Blame::App, format!("no answer within {} s", self.deadline.as_secs_f32()));
-        tokio::time::timeout(self.deadline, self.ask(url)).await.unwrap_or_else(|_| Err(slow()))
+        timeout_at(deadline, self.ask(url)).await.unwrap_or_else(|_| Err(slow()))
     }
 
     async fn ask(&self, url: &str) -> Result<Fetched, Failure> {

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::buckets::Buckets;
 use super::client::{Client, ClientKind};
@@ -119,6 +120,7 @@ impl Documents {
         url: &str,
         user: i64,
     ) -> Result<Client, Failure> {
+        let deadline = self.fetcher.deadline();
         if self.mode == ClientDocuments::Off {
             return Err(Failure::new(Blame::Settings, "client_documents is off"));
         }
@@ -139,7 +141,7 @@ impl Documents {
         if !self.users.take(&user, clock.now()) {
             return Err(Failure::new(Blame::Asker, format!("user {user} caused too many fetches")));
         }
-        self.join_flight(store, clock, url, copy).await
+        self.join_flight(store, clock, url, copy, deadline).await
     }
 
     /// The client at `url` as far as it is known here, without fetching; for one that was fetched once, what can be
@@ -172,16 +174,18 @@ impl Documents {
         }))
     }
 
-    /// One fetch of a URL at a time; all who want it get what it brings.
+    /// One fetch of a URL at a time; all who want it get what it brings. Whoever takes it over from one who left has their
+    /// own deadline.
     async fn join_flight(
         &self,
         store: &Arc<Store>,
         clock: &Clock,
         url: &str,
         copy: Option<(Document, Client)>,
+        deadline: Instant,
     ) -> Result<Client, Failure> {
         let flight = self.flight(url);
-        let outcome = flight.get_or_init(|| self.fetch(store, clock, url, copy)).await.clone();
+        let outcome = flight.get_or_init(|| self.fetch(store, clock, url, copy, deadline)).await.clone();
         self.lock().remove(url);
         outcome
     }
@@ -192,8 +196,9 @@ impl Documents {
         clock: &Clock,
         url: &str,
         copy: Option<(Document, Client)>,
+        deadline: Instant,
     ) -> Result<Client, Failure> {
-        match self.fetcher.fetch(url).await {
+        match self.fetcher.fetch(url, deadline).await {
             Ok(answer) => {
                 let client = read::client(url, &answer.body);
                 let client = client.map_err(|reason| Failure::new(Blame::Document, reason).noted(url))?;

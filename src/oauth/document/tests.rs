@@ -159,7 +159,7 @@ async fn a_silent_server_is_given_up() {
     let fetcher = fetch::Fetcher::new(&near()).unwrap().within(Duration::from_millis(200));
     let url = format!("https://localhost:{}/client.json", listener.local_addr().unwrap().port());
     // It takes the connection and never says a word.
-    let failure = fetcher.fetch(&url).await.err().unwrap();
+    let failure = fetcher.fetch(&url, fetcher.deadline()).await.err().unwrap();
     assert_eq!((failure.blame, failure.reason.as_str()), (Blame::App, "no answer within 0.2 s"));
 }
 
@@ -170,7 +170,7 @@ async fn no_more_than_eight_are_fetched_at_a_time() {
     let fetcher = Arc::new(fetch::Fetcher::new(&near()).unwrap().within(Duration::from_secs(2)));
     let fetch = || {
         let (fetcher, url) = (Arc::clone(&fetcher), url.clone());
-        tokio::spawn(async move { fetcher.fetch(&url).await.err().unwrap().blame })
+        tokio::spawn(async move { fetcher.fetch(&url, fetcher.deadline()).await.err().unwrap().blame })
     };
     let silent: Vec<_> = (0..8).map(|_| fetch()).collect();
     let mut taken = Vec::new();
@@ -189,6 +189,30 @@ async fn no_more_than_eight_are_fetched_at_a_time() {
 }
 
 #[tokio::test]
+async fn one_deadline_is_for_the_turn_and_for_the_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/client.json", listener.local_addr().unwrap().port());
+    let fetcher = Arc::new(fetch::Fetcher::new(&near()).unwrap());
+    let over = Instant::from_std(crate::clock::instant());
+    let check = async |blame: Blame, reason: &str| {
+        let failure = fetcher.fetch(&url, over).await.err().unwrap();
+        assert_eq!((failure.blame, failure.reason.as_str()), (blame, reason));
+    };
+    check(Blame::App, "no answer within 5 s").await;
+    let fetch = || {
+        let (fetcher, url) = (Arc::clone(&fetcher), url.clone());
+        tokio::spawn(async move { fetcher.fetch(&url, fetcher.deadline()).await.is_ok() })
+    };
+    let silent: Vec<_> = (0..8).map(|_| fetch()).collect();
+    let mut taken = Vec::new();
+    while taken.len() < 8 {
+        taken.push(listener.accept().await.unwrap());
+    }
+    check(Blame::Server, "8 other documents are being fetched").await;
+    silent.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_body_that_drips_is_given_up_too() {
     let (drops, answer) = streamed(JSON);
     let answer = Mutex::new(Some(answer));
@@ -199,7 +223,7 @@ async fn a_body_that_drips_is_given_up_too() {
     .await;
     drops.send("{".into()).unwrap();
     let fetcher = fetch::Fetcher::new(&near()).unwrap().within(Duration::from_millis(300));
-    let failure = fetcher.fetch(&format!("{origin}/client.json")).await.err().unwrap();
+    let failure = fetcher.fetch(&format!("{origin}/client.json"), fetcher.deadline()).await.err().unwrap();
     assert_eq!((failure.blame, failure.reason.as_str()), (Blame::App, "no answer within 0.3 s"));
 }
 
@@ -251,7 +275,8 @@ async fn nothing_inside_the_network_is_ever_dialled() {
     // Past the rules of addresses, the client itself refuses what a name resolves to.
     let fetcher = fetch::Fetcher::new(&Options { loopback: false, ..near() }).unwrap();
     for host in ["127.0.0.1", "localhost", "[::1]"] {
-        let failure = fetcher.fetch(&format!("https://{host}:{port}/c")).await.err().unwrap();
+        let failure =
+            fetcher.fetch(&format!("https://{host}:{port}/c"), fetcher.deadline()).await.err().unwrap();
         assert_eq!(failure.blame, Blame::Id, "{failure:?}");
     }
     let dialled = tokio::time::timeout(Duration::from_millis(20), canary.accept()).await;
