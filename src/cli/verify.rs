@@ -84,6 +84,9 @@ fn show(report: &Report, context: &mut Context) -> Result<()> {
         let unanswered = report.unanswered;
         context.out.line(format!("Not compared, for the recording has no answer to them: {unanswered}."))?;
     }
+    if report.unsent > 0 {
+        context.out.line(format!("Not sent, for the server's process had ended: {}.", report.unsent))?;
+    }
     match report.drifted {
         0 => {
             let compared = report.messages - report.unanswered;

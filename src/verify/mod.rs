@@ -26,7 +26,9 @@ pub struct Report {
     pub messages: usize,
     /// How many of them have no answer in the recording, which ended before; their answers are not compared.
     pub unanswered: usize,
-    /// How many of them were not answered as recorded.
+    /// Messages that were not sent, for the server's process had ended.
+    pub unsent: usize,
+    /// How many of the messages that were sent were not answered as recorded.
     pub drifted: usize,
     /// Where.
     pub differences: Vec<Drift>,

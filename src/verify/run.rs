@@ -34,6 +34,8 @@ pub(super) struct Run<'a> {
     pub(super) open: Vec<Open>,
     /// What a process said that no turn has waited for yet.
     pub(super) unasked: VecDeque<Value>,
+    /// The server's process has ended in the middle; a handshake starts another.
+    gone: bool,
     /// The server has said something of MCP.
     has_spoken: bool,
     /// What it said before that, where a server may not know what it is asked.
@@ -53,13 +55,16 @@ pub(super) async fn run(transcript: &Transcript, dialler: &Dialler, ignored: &[P
         learnt: HashMap::new(),
         open: Vec::new(),
         unasked: VecDeque::new(),
+        gone: false,
         has_spoken: false,
         strange: None,
         report: Report::default(),
         drifted: BTreeSet::new(),
     };
     for (place, turn) in turns.iter().enumerate() {
-        if !turn.turned_away() {
+        if run.gone && turn.method() != Some("initialize") {
+            run.report.unsent += usize::from(turn.is_said());
+        } else if !turn.turned_away() {
             run.turn(place, turn).await?;
             run.hear(place).await?;
         }
@@ -102,6 +107,7 @@ impl Run<'_> {
         if opens && self.peer.is_stdio() && *self.peer.dialect() != Dialect::Raw {
             let last = std::mem::replace(&mut self.peer, self.dialler.dial()?);
             last.close(FAREWELL).await;
+            self.gone = false;
         }
         let message = self.renewed(message);
         self.speak_for(&message, turn);
@@ -112,9 +118,11 @@ impl Run<'_> {
         }
         let exchange = match self.peer.raw(raw).await {
             Ok(exchange) if !self.has_spoken && has_ended(&exchange) => return Err(self.ended().await),
+            Ok(exchange) if self.peer.is_stdio() && has_ended(&exchange) => return self.died(turn).await,
             Ok(exchange) => exchange,
             Err(_) if !self.has_spoken && self.peer.is_stdio() => return Err(self.ended().await),
             Err(error) if !self.has_spoken => return Err(unreachable(&error)),
+            Err(_) if self.peer.is_stdio() => return self.died(turn).await,
             Err(error) => return self.broke_off(turn, &error),
         };
         self.report.messages += 1;
@@ -329,6 +337,15 @@ impl Run<'_> {
             recorded: recorded.cloned(),
             now: now.cloned(),
         });
+    }
+
+    /// The process ended at this message: that is one difference, and what was to come after it is not sent.
+    async fn died(&mut self, turn: &Turn) -> Result<()> {
+        self.gone = true;
+        let words = self.peer.last_words().await.unwrap_or_default();
+        let why = words.lines().last().map(|line| format!(": {}", line.trim())).unwrap_or_default();
+        let now = format!("the process ended{why}");
+        self.broke_off(turn, &Error::new(ErrorKind::Unavailable, now))
     }
 
     /// The server was there, and is no more, or broke its answer off: that is a difference.

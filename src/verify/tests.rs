@@ -13,6 +13,8 @@ const RECORDED: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"t
 {"at_ms":3,"from":"server","message":{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}}
 {"at_ms":4,"from":"client","message":{"jsonrpc":"2.0","id":2,"method":"ping"}}
 {"at_ms":5,"from":"server","message":{"jsonrpc":"2.0","id":2,"result":{}}}
+{"at_ms":6,"from":"client","message":{"jsonrpc":"2.0","id":3,"method":"tools/list"}}
+{"at_ms":7,"from":"server","message":{"jsonrpc":"2.0","id":3,"result":{"tools":[]}}}
 "#;
 
 async fn verified(lines: usize, target: Target) -> Result<Report> {
@@ -84,6 +86,26 @@ async fn a_server_that_does_not_know_the_modern_era_in_its_own_words_is_compared
     assert_eq!(lines, [2, 6], "{:?}", report.differences);
 }
 
+/// The recording of a client that knows the legacy era alone.
+fn legacy() -> Transcript {
+    let lines: Vec<_> = RECORDED.lines().filter(|line| !line.contains("\"id\":0")).collect();
+    Transcript::parse(&lines.join("\n")).unwrap()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_process_that_ends_in_the_middle_is_told_once() {
+    let answer = RECORDED.lines().find(|line| line.contains("serverInfo")).unwrap();
+    let answer = serde_json::from_str::<Value>(answer).unwrap()["message"].to_string();
+    let script = format!("read line; echo '{answer}'; read line; echo gone >&2; exit 1");
+    let command = ["sh", "-c", &script].map(Into::into).to_vec();
+    let dialler = Dialler::new(Options::new(Target::Command(command))).unwrap();
+    let report = verify(&legacy(), &dialler, &[]).await.unwrap();
+    let shown: Vec<_> = report.differences.iter().map(|drift| (drift.line, drift.now.clone())).collect();
+    assert_eq!(shown, [(4, Some("the process ended: gone".into()))]);
+    assert_eq!((report.messages, report.drifted, report.unsent), (2, 1, 1));
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_process_that_is_no_server_is_told_in_one_line() {
@@ -92,9 +114,7 @@ async fn a_process_that_is_no_server_is_told_in_one_line() {
         let mut options = Options::new(Target::Command(command));
         options.patience = std::time::Duration::from_millis(300);
         options.first = options.patience;
-        let legacy: Vec<_> = RECORDED.lines().filter(|line| !line.contains("\"id\":0")).collect();
-        let recorded = Transcript::parse(&legacy.join("\n")).unwrap();
-        let error = verify(&recorded, &Dialler::new(options).unwrap(), &[]).await.unwrap_err();
+        let error = verify(&legacy(), &Dialler::new(options).unwrap(), &[]).await.unwrap_err();
         assert_eq!((error.kind.exit_code(), error.public.as_str()), (2, expected), "{script}");
     };
     let strange = "The server speaks no MCP: it answers initialize with";

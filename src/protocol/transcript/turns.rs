@@ -122,6 +122,11 @@ impl Turn {
         self.kind == Kind::Request && self.method() == Some("subscriptions/listen") && taken
     }
 
+    /// Whether it is a message that any client would say again: no answer to a server, no sign-in.
+    pub fn is_said(&self) -> bool {
+        matches!(self.kind, Kind::Request | Kind::Notification) && !self.turned_away()
+    }
+
     /// In a few words, such as `tools/call list_tickets` or `GET`.
     pub fn brief(&self) -> String {
         let verb = || self.request.as_ref().and_then(|http| http.method.clone()).unwrap_or_default();
