@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::check::Stop;
 use super::evidence::Shown;
 use super::expect::{self, skip};
+use super::task::Life;
 use super::wire::Wire;
 use crate::error::Result;
 use crate::peer::{Dialler, End, Exchange, Peer, Raw};
@@ -63,6 +64,8 @@ pub struct Bench {
     pub(super) noted: Vec<Shown>,
     lists: BTreeMap<&'static str, Arc<Listed>>,
     called: Option<Arc<Vec<(Value, Exchange)>>>,
+    /// The task that was watched, or why none was.
+    pub(super) task: Option<Result<Arc<Life>, String>>,
 }
 
 impl Bench {
@@ -88,6 +91,7 @@ impl Bench {
             noted: Vec::new(),
             lists: BTreeMap::new(),
             called: None,
+            task: None,
         }
     }
 

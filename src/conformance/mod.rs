@@ -16,6 +16,7 @@ mod opening;
 pub mod report;
 mod run;
 mod schema;
+mod task;
 mod wire;
 
 use self::bench::limited;

@@ -17,6 +17,7 @@ use crate::protocol::revision::Revision;
 mod correct;
 mod faults;
 mod limits;
+mod tasks;
 
 /// What was found broken.
 async fn broken(target: Target, revision: Revision, only: &[&str]) -> BTreeSet<&'static str> {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::expect::short;
 use super::schema;
 use crate::peer::{End, Exchange};
+use crate::protocol::catalog::TASKS;
 use crate::protocol::framing::sse::Parser;
 use crate::protocol::revision::Revision;
 use crate::protocol::rpc::{is_request, is_response};
@@ -136,7 +137,7 @@ impl Wire {
     fn look_at(&mut self, message: &Value, sent: &Value, answers: bool, exchange: &Exchange) {
         let method = message.get("method").and_then(Value::as_str).unwrap_or_default();
         let asked = sent.get("method").and_then(Value::as_str).filter(|_| answers);
-        let wrong = self.breach(message, asked);
+        let wrong = self.breach(message, asked, sent);
         self.judge(Concern::Schema, exchange, wrong);
         let asks = is_request(message) && (self.revision.is_modern() || method != "ping");
         self.judge(Concern::Asks, exchange, asks.then(|| format!("the server asked {method}")));
@@ -153,11 +154,11 @@ impl Wire {
             self.judge(Concern::NullId, exchange, null.then(|| "an error has the id null".to_owned()));
         }
         if let (Some(result), true) = (message.get("result"), is_response(message)) {
-            self.look_at_result(result, asked.unwrap_or("a request"), exchange);
+            self.look_at_result(result, asked.unwrap_or("a request"), sent, exchange);
         }
     }
 
-    fn look_at_result(&mut self, result: &Value, asked: &str, exchange: &Exchange) {
+    fn look_at_result(&mut self, result: &Value, asked: &str, sent: &Value, exchange: &Exchange) {
         let untyped = result.get("resultType").and_then(Value::as_str).is_none();
         let text = || format!("the result of {asked} has no resultType");
         self.judge(Concern::ResultType, exchange, untyped.then(text));
@@ -165,16 +166,19 @@ impl Wire {
         let text = || format!("the result of {asked} does not name the server");
         self.judge(Concern::ServerInfo, exchange, nameless.then(text));
         let kind = result.get("resultType").and_then(Value::as_str).unwrap_or("complete");
-        let foreign = !["complete", "input_required"].contains(&kind);
+        let known = ["complete", "input_required"].contains(&kind) || (kind == "task" && knows_tasks(sent));
+        let foreign = !known;
         let text = || format!("the result of {asked} has the resultType {kind:?}");
         self.judge(Concern::Foreign, exchange, foreign.then(text));
-        let asks = result.get("inputRequests").and_then(Value::as_object).is_some_and(|all| !all.is_empty());
+        // What a task asks is for whoever watches it.
+        let asks = result.get("inputRequests").and_then(Value::as_object).is_some_and(|all| !all.is_empty())
+            && !asked.starts_with("tasks/");
         let text = || format!("{asked} wants input of a client that declared no capability");
         self.judge(Concern::Input, exchange, asks.then(text));
     }
 
     /// How `message`, which answers the method `asked`, breaks the schema.
-    fn breach(&mut self, message: &Value, asked: Option<&str>) -> Option<String> {
+    fn breach(&mut self, message: &Value, asked: Option<&str>, sent: &Value) -> Option<String> {
         if message.get("jsonrpc") != Some(&json!("2.0")) {
             return Some("a message without \"jsonrpc\": \"2.0\"".to_owned());
         }
@@ -184,7 +188,10 @@ impl Wire {
         }
         if let Some(result) = message.get("result") {
             let method = asked?;
-            let definition = result_of(method, result, self.revision);
+            let definition = match sent.pointer("/params/task") {
+                Some(_) if method == "tools/call" && !self.revision.is_modern() => "CreateTaskResult",
+                _ => result_of(method, result, self.revision),
+            };
             return self.broken_by(definition, result, &format!("the result of {method}"));
         }
         let mut plain = message.clone();
@@ -212,6 +219,12 @@ impl Wire {
     }
 }
 
+/// Whether the client that sent this declares the extension of tasks.
+fn knows_tasks(sent: &Value) -> bool {
+    let declared = sent.pointer("/params/_meta/io.modelcontextprotocol~1clientCapabilities/extensions");
+    declared.is_some_and(|extensions| extensions.get(TASKS).is_some())
+}
+
 /// The definition of what answers `method`.
 fn result_of(method: &str, result: &Value, revision: Revision) -> &'static str {
     let kind = result.get("resultType").and_then(Value::as_str).unwrap_or("complete");
@@ -230,6 +243,10 @@ fn result_of(method: &str, result: &Value, revision: Revision) -> &'static str {
         "prompts/get" => "GetPromptResult",
         "completion/complete" => "CompleteResult",
         "subscriptions/listen" => "SubscriptionsListenResult",
+        "tasks/get" if !revision.is_modern() => "GetTaskResult",
+        "tasks/result" if !revision.is_modern() => "CallToolResult",
+        "tasks/cancel" if !revision.is_modern() => "CancelTaskResult",
+        "tasks/list" if !revision.is_modern() => "ListTasksResult",
         _ => "Result",
     }
 }
@@ -288,6 +305,18 @@ mod tests {
             json!({"id": 1, "error": {"code": 1, "message": ""}}),
             &[Concern::Schema],
         );
+        let task = json!({"resultType": "task", "taskId": "a", "_meta": named});
+        let came = json!({"jsonrpc": "2.0", "id": 1, "result": task});
+        check(modern, list.clone(), came.clone(), &[Concern::Foreign]);
+        let declares = json!({"io.modelcontextprotocol/clientCapabilities": {"extensions": {TASKS: {}}}});
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "a", "_meta": declares}});
+        check(modern, call, came, &[]);
+        let call =
+            |params: Value| json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        let created = json!({"jsonrpc": "2.0", "id": 1, "result": {"_meta": named, "resultType": "complete", "task": {
+            "taskId": "a", "status": "working", "createdAt": "", "lastUpdatedAt": "", "ttl": null}}});
+        check(legacy, call(json!({"name": "a", "task": {}})), created.clone(), &[]);
+        check(legacy, call(json!({"name": "a"})), created, &[Concern::Schema]);
         let asked = json!({"jsonrpc": "2.0", "id": 9, "method": "roots/list"});
         check(legacy, list.clone(), asked, &[Concern::Asks]);
         let log = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": 1}});

@@ -214,7 +214,11 @@ fn marks_of<'a>(schema: &'a Value, reachable: bool, marks: &mut Vec<(&'a Value, 
 }
 
 async fn call(bench: &mut Bench) -> Verdict {
-    let (done, mut refused) = (bench.called().await?, Vec::new());
+    let (mut done, mut refused) = (bench.called().await?.to_vec(), Vec::new());
+    done.retain(|(tool, exchange)| !is_for_others(tool, exchange));
+    if done.is_empty() {
+        return skip("the tools that can be called are for clients that can do more, such as tasks");
+    }
     for (tool, exchange) in done.iter() {
         bench.show(exchange);
         let name = text(tool, "name");
@@ -232,6 +236,12 @@ async fn call(bench: &mut Bench) -> Verdict {
 /// Whether a result is the answer itself, and not a request for input or something that an extension puts in its place.
 pub(super) fn is_complete(result: &Value) -> bool {
     result.get("resultType").and_then(Value::as_str).is_none_or(|kind| kind == "complete")
+}
+
+/// Whether the call was refused because the client declared too little, or asked for no task.
+fn is_for_others(tool: &Value, exchange: &Exchange) -> bool {
+    let task_only = tool.pointer("/execution/taskSupport") == Some(&json!("required"));
+    exchange.code() == Some(-32021) || (task_only && exchange.code() == Some(-32601))
 }
 
 /// The results of the calls that went well. Where none did, why is the tools' affair, such as a quota: it is shown.
