@@ -300,7 +300,12 @@ impl Bench {
         self.peer.close(FAREWELL).await;
     }
 
-    /// The calls of those tools, each with its exchange: made once, with the token `progress-N` for progress, N from 0.
+    fn is_named(&self, tool: &Value) -> bool {
+        tool.get("name").and_then(Value::as_str).is_some_and(|name| self.calls.contains_key(name))
+    }
+
+    /// The calls of those tools, those that were named first, each with its exchange: made once, with the token
+    /// `progress-N` for progress, N from 0.
     /// A call that takes longer than an answer may is left out: how long a tool takes is its own affair.
     ///
     /// # Errors
@@ -310,9 +315,10 @@ impl Bench {
             Some(done) => done.clone(),
             None => {
                 let mut done = Vec::new();
-                for (number, (tool, arguments)) in
-                    self.callable().await?.into_iter().take(MAX_CALLS).enumerate()
-                {
+                let mut callable = self.callable().await?;
+                // Not all are called: those that were named are.
+                callable.sort_by_key(|(tool, _)| !self.is_named(tool));
+                for (number, (tool, arguments)) in callable.into_iter().take(MAX_CALLS).enumerate() {
                     let meta = json!({"progressToken": format!("progress-{number}")});
                     let exchange = self.call(&tool, arguments, meta).await?;
                     match exchange.end {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Time;
 use crate::conformance::expect::{self, ensure, fail, skip};
+use crate::conformance::task::Life;
 use crate::conformance::{Bench, Lifespan, Source, Stop, Verdict, differs, same};
 use crate::peer::Exchange;
 use crate::protocol::catalog::TASKS;
@@ -221,22 +222,22 @@ async fn status(bench: &mut Bench) -> Verdict {
             format!("a task that is {status} brings no {wanted}")
         })?;
     }
-    ended(bench, &life.status().to_owned(), life.has_ended())
+    ended(bench, &life)
 }
 
 /// Stops the check as not exercised unless the task was watched to its end.
-fn ended(bench: &Bench, status: &str, has_ended: bool) -> Verdict {
+fn ended(bench: &Bench, life: &Life) -> Verdict {
     let seconds = bench.dialler.options().patience.as_secs();
-    match (has_ended, status) {
+    match (life.has_ended(), life.status()) {
         (true, _) => Ok(()),
         (false, "input_required") => skip("the task wants input, which only a person can give"),
-        (false, _) => skip(format!("the task was {status:?} after {seconds} s; --timeout waits longer")),
+        (false, status) => skip(format!("the task was {status:?} after {seconds} s; --timeout waits longer")),
     }
 }
 
 async fn result(bench: &mut Bench) -> Verdict {
     let life = bench.task().await?;
-    ended(bench, life.status(), life.has_ended())?;
+    ended(bench, &life)?;
     if life.status() == "cancelled" {
         return skip("the task was cancelled, and has no result");
     }
@@ -285,7 +286,7 @@ async fn name_mismatch(bench: &mut Bench) -> Verdict {
 
 async fn cancel_acknowledged(bench: &mut Bench) -> Verdict {
     let life = bench.task().await?;
-    ended(bench, life.status(), life.has_ended())?;
+    ended(bench, &life)?;
     let asked = bench.ask_of_task("tasks/cancel", life.id()).await?;
     let told = expect::result(&asked)?;
     let brought = ["taskId", "status", "result", "error", "inputRequests"];
@@ -301,14 +302,14 @@ async fn cancel_ended(bench: &mut Bench) -> Verdict {
         return skip("the server does not declare tasks.cancel");
     }
     let life = bench.task().await?;
-    ended(bench, life.status(), life.has_ended())?;
+    ended(bench, &life)?;
     let asked = bench.ask_of_task("tasks/cancel", life.id()).await?;
     expect::error(&asked, &[-32602]).map(|_| ())
 }
 
 async fn ended_stays(bench: &mut Bench) -> Verdict {
     let life = bench.task().await?;
-    ended(bench, life.status(), life.has_ended())?;
+    ended(bench, &life)?;
     bench.ask_of_task("tasks/cancel", life.id()).await?;
     let asked = bench.ask_of_task("tasks/get", life.id()).await?;
     if asked.code() == Some(-32602) {

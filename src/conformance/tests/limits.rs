@@ -101,3 +101,29 @@ async fn a_quota_that_a_tool_tells_of_is_shown() {
     assert_eq!(why.word(), "not exercised");
     assert!(why.text().contains("No calls left today."), "{why:?}");
 }
+
+#[tokio::test]
+async fn tools_that_were_named_are_called_before_those_that_were_not() {
+    let url = serve(|request: Request<Bytes>| async move {
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let tool = |name: &str| json!({"name": name, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": true}});
+        let result = match body["method"].as_str() {
+            Some("server/discover") => json!({"capabilities": {"tools": {}}, "supportedVersions": ["2026-07-28"]}),
+            Some("tools/list") => {
+                let tools = ["a", "b", "c", "d", "e", "f", "last"].map(tool);
+                json!({"tools": tools})
+            }
+            Some("tools/call") if body["params"]["name"] == "last" => json!({}),
+            _ => json!({"content": []}),
+        };
+        whole(200, "application/json", json!({"jsonrpc": "2.0", "id": body["id"], "result": result}).to_string())
+    })
+    .await;
+    let mut plan = plan(Target::Url(url), Revision::V2026_07_28, &["tools.call"]);
+    plan.calls.insert("last".into(), json!({}));
+    let report = run(plan, |_| {}).await.unwrap();
+    assert_eq!(
+        outcome(&report, "tools.call"),
+        &Outcome::Failed("the result of last has no content".to_owned())
+    );
+}
