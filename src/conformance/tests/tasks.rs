@@ -183,33 +183,47 @@ async fn no_task_is_begun_unless_a_tool_is_named() {
     }
 }
 
-#[tokio::test]
-async fn what_goes_wrong_with_a_task_is_found() {
-    let check = async |wrong: &'static str, revision: Revision, expected: &[&str]| {
-        let found = found(wrong, revision, true).await;
-        let broken = found
-            .iter()
-            .filter(|(id, outcome)| id.starts_with("tasks.") && !outcome.is_well())
-            .map(|(id, _)| *id);
-        assert_eq!(broken.collect::<Vec<_>>(), expected, "{wrong} {revision}");
-    };
-    let (modern, legacy) = (Revision::MODERN, Revision::LAST_LEGACY);
-    for revision in [modern, legacy] {
-        check("time", revision, &["tasks.create", "tasks.get"]).await;
-        check("ttl", revision, &["tasks.create", "tasks.get"]).await;
-        check("state", revision, &["tasks.create", "tasks.get", "tasks.status"]).await;
-        check("other", revision, &["tasks.get"]).await;
-        check("endless", revision, &[]).await;
+/// What is done wrong, in which revision, and the rows that tell of it.
+const FAULTS: [(&str, Revision, &[&str]); 20] = [
+    ("time", Revision::MODERN, &["tasks.create", "tasks.get"]),
+    ("time", Revision::LAST_LEGACY, &["tasks.create", "tasks.get"]),
+    ("ttl", Revision::MODERN, &["tasks.create", "tasks.get"]),
+    ("ttl", Revision::LAST_LEGACY, &["tasks.create", "tasks.get"]),
+    ("state", Revision::MODERN, &["tasks.create", "tasks.get", "tasks.status"]),
+    ("state", Revision::LAST_LEGACY, &["tasks.create", "tasks.get", "tasks.status"]),
+    ("other", Revision::MODERN, &["tasks.get"]),
+    ("other", Revision::LAST_LEGACY, &["tasks.get"]),
+    ("endless", Revision::MODERN, &[]),
+    ("endless", Revision::LAST_LEGACY, &[]),
+    ("result", Revision::MODERN, &["tasks.status", "tasks.result"]),
+    ("header", Revision::MODERN, &["tasks.name-mismatch"]),
+    ("cancel", Revision::MODERN, &["tasks.cancel-acknowledged"]),
+    ("cancel", Revision::LAST_LEGACY, &["tasks.cancel-ended"]),
+    ("stays", Revision::MODERN, &["tasks.ended-stays"]),
+    ("stays", Revision::LAST_LEGACY, &["tasks.ended-stays"]),
+    ("unknown", Revision::MODERN, &["tasks.unknown", "tasks.unknown-changed"]),
+    ("unknown", Revision::LAST_LEGACY, &["tasks.not-there"]),
+    ("related", Revision::LAST_LEGACY, &["tasks.result"]),
+    ("required", Revision::LAST_LEGACY, &["tasks.required"]),
+];
+
+/// Runs every row; the ids of the rows that failed.
+pub(super) async fn broken_rows() -> BTreeSet<&'static str> {
+    let all: Vec<_> = FAULTS.map(|row| (row, tokio::spawn(found(row.0, row.1, true)))).into();
+    let mut seen = BTreeSet::new();
+    for ((wrong, revision, expected), found) in all {
+        let found = found.await.unwrap();
+        let of_tasks = found.iter().filter(|(id, outcome)| id.starts_with("tasks.") && !outcome.is_well());
+        let broken: Vec<_> = of_tasks.map(|(id, _)| *id).collect();
+        assert_eq!(broken, expected, "{wrong} {revision}");
+        seen.extend(broken);
     }
-    check("result", modern, &["tasks.status", "tasks.result"]).await;
-    check("header", modern, &["tasks.name-mismatch"]).await;
-    check("cancel", modern, &["tasks.cancel-acknowledged"]).await;
-    check("stays", modern, &["tasks.ended-stays"]).await;
-    check("unknown", modern, &["tasks.unknown", "tasks.unknown-changed"]).await;
-    check("begin", legacy, &["tasks.create"]).await;
-    check("related", legacy, &["tasks.result"]).await;
-    check("required", legacy, &["tasks.required"]).await;
-    check("cancel", legacy, &["tasks.cancel-ended"]).await;
-    check("stays", legacy, &["tasks.ended-stays"]).await;
-    check("unknown", legacy, &["tasks.not-there"]).await;
+    seen
+}
+
+#[tokio::test]
+async fn a_legacy_task_begins_as_working() {
+    let found = found("begin", Revision::LAST_LEGACY, true).await;
+    let (_, outcome) = found.iter().find(|(id, _)| *id == "tasks.create").unwrap();
+    assert!(outcome.text().contains("begins as completed"), "{outcome:?}");
 }
