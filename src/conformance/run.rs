@@ -204,9 +204,9 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
                     {
                         let waits = || format!("{} ({asked}) waits for the server.", check.id);
                         let examined = examine(check, &mut bench, &mut scribe);
-                        let mut finding = patiently(QUIET, waits, &mut watch, examined).await;
+                        let finding = patiently(QUIET, waits, &mut watch, examined).await;
                         if bench.peer.has_gone() {
-                            revive(&mut bench, &mut finding).await;
+                            revive(&mut bench).await;
                         }
                         watch(News::Found(&finding));
                         report.findings.push(finding);
@@ -339,13 +339,9 @@ fn name_of(bench: &Bench) -> String {
     format!("{} {}", part("name"), part("version")).trim().to_owned()
 }
 
-/// Starts the lane's process anew, which ended in the check of `finding`: those after it are judged on another one. That it
-/// ended is the check's fault, whatever else it found, unless it sent nothing.
-async fn revive(bench: &mut Bench, finding: &mut Finding) {
-    if finding.outcome.is_well() && !finding.said.is_empty() {
-        finding.outcome = finding.check.broken("the server's process ended".to_owned());
-    }
-    // Where that fails too, each check after it says so.
+/// Starts the lane's process anew, which has ended: the checks to come are judged on another one. Where that fails too,
+/// each of them says so.
+async fn revive(bench: &mut Bench) {
     if let Ok(peer) = bench.another().await {
         bench.peer = peer;
     }
@@ -355,6 +351,7 @@ async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) 
     bench.noted.clear();
     let (revision, start, refusals) = (bench.revision, clock::instant(), bench.refusals());
     let limit = bench.dialler.options().patience * SHARES;
+    let was_there = !bench.peer.has_gone();
     let verdict = tokio::time::timeout(limit, (check.run)(bench))
         .await
         .unwrap_or_else(|_| Err(Stop::Fails(format!("the check did not end within {} s", limit.as_secs()))));
@@ -363,6 +360,7 @@ async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) 
     let outcome = match verdict {
         Err(Stop::Skips(why)) => Outcome::NotExercised(one_line(&scribe.hide(&why), MAX_CHARS)),
         _ if let Some(limit) = limit => Outcome::NotExercised(limit),
+        Ok(()) if was_there && bench.peer.has_gone() => check.broken("the server's process ended".to_owned()),
         Ok(()) => Outcome::Passed,
         Err(Stop::Fails(text)) => check.broken(one_line(&scribe.hide(&text), MAX_CHARS)),
         Err(Stop::Breaks(error)) => check.broken(scribe.hide(&error.public)),
