@@ -65,8 +65,8 @@ mod tests {
             assert_eq!(error.kind.exit_code(), 2);
         };
         let no_recording = ": Line 1 is no first line of a recording, such as {\"transcript\":1,…}.";
-        check(b"", ": The file is empty.");
-        check(b" \n\n", ": The file is empty.");
+        check(b"", ": The transcript is empty.");
+        check(b" \n\n", ": The transcript is empty.");
         check(b"hello\n", no_recording);
         check(b"{\"tools\":[]}", no_recording);
         check(&HEADER.as_bytes()[..60], no_recording);

@@ -142,7 +142,7 @@ impl Transcript {
     pub fn parse(text: &str) -> Result<Transcript> {
         let text = whole_lines(text);
         let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let (_, first) = lines.next().ok_or_else(|| Error::invalid("The file is empty."))?;
+        let (_, first) = lines.next().ok_or_else(|| Error::invalid("The transcript is empty."))?;
         let mut header = header_of(first)?;
         let lines: Vec<Line> =
             lines.map(|(i, line)| read(i, line)).take(MAX_LINES + 1).collect::<Result<_>>()?;
