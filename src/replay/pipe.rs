@@ -2,13 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::player::Player;
+use super::player::{Form, Player};
 use crate::error::{Error, Result};
 use crate::protocol::framing::lines::{Frame, Lines};
 use crate::protocol::revision::Revision;
-use crate::protocol::rpc::{INTERNAL_ERROR, PARSE_ERROR};
+use crate::protocol::rpc::{INTERNAL_ERROR, PARSE_ERROR, is_request};
 use crate::protocol::transcript::{MAX_LINE_BYTES, Transcript, Transport};
 
 /// Plays `transcript` to whoever writes on `input`, until it ends. `tell` hears what the client says that the recording has
@@ -68,8 +68,8 @@ impl<W: Write> Pipe<W> {
             Ok(message) => self.message(&message),
             Err(error) => {
                 let text = format!("The line is no JSON: {error}.");
-                let error = serde_json::json!({"code": PARSE_ERROR, "message": text});
-                self.put(&serde_json::json!({"jsonrpc": "2.0", "error": error}))
+                let error = json!({"code": PARSE_ERROR, "message": text});
+                self.put(&json!({"jsonrpc": "2.0", "error": error}))
             }
         }
     }
@@ -79,22 +79,29 @@ impl<W: Write> Pipe<W> {
         if let Some(revision) = named {
             self.to = revision;
         }
-        self.player.say(message, self.to);
+        let reply = self.player.say(message, self.to);
         if message["method"] == "notifications/initialized" {
             self.listen();
         }
         for (_, sent) in self.player.ready() {
             match sent {
-                // The recorded body was no JSON: whoever waits is told what it was.
-                Some(Value::String(words)) => {
-                    let error = serde_json::json!({"code": INTERNAL_ERROR, "message": words});
-                    self.put(&serde_json::json!({"jsonrpc": "2.0", "id": message["id"], "error": error}))?;
-                }
-                Some(sent) => self.put(&sent)?,
+                Some(sent) if sent.is_object() => self.put(&sent)?,
+                // The recorded body was no message: whoever waits is told what it was.
+                Some(Value::String(words)) => self.refuse(message, &words)?,
+                Some(body) => self.refuse(message, &body.to_string())?,
                 None => {}
             }
         }
+        if is_request(message) && reply.form == Form::Empty && reply.status >= 400 {
+            let words = format!("The recorded answer is HTTP {} without a body.", reply.status);
+            self.refuse(message, &words)?;
+        }
         Ok(())
+    }
+
+    fn refuse(&mut self, asked: &Value, words: &str) -> Result<()> {
+        let error = json!({"code": INTERNAL_ERROR, "message": words});
+        self.put(&json!({"jsonrpc": "2.0", "id": asked["id"], "error": error}))
     }
 
     fn listen(&mut self) {

@@ -44,7 +44,7 @@ pub struct Reply {
 pub enum Form {
     /// None.
     Empty,
-    /// One message, which is ready; or a text, where the recorded body was no JSON.
+    /// One message, which is ready; or where the recorded body was none, that: a text, if it was no JSON.
     Whole,
     /// Events.
     Events,
@@ -252,9 +252,11 @@ impl Player {
         if let Some(token) = params.and_then(|params| params.get_mut("progressToken")) {
             *token = asked.message.get("params")?.get("_meta")?.get("progressToken")?.clone();
         }
-        // A modern server asks in its answers alone.
+        // A modern server asks in its answers alone. What is no message is the body of a refusal, where it is all that came;
+        // among messages on a stream nobody could read it.
         let asks_across = is_request(&message) && asked.to.is_modern() != from.is_modern();
-        (message.is_object() && !asks_across || turn.said.len() == 1).then_some(message)
+        let can_be_read = message.is_object() || turn.said.len() == 1;
+        (can_be_read && !asks_across).then_some(message)
     }
 
     /// Answers what the recording does not hold but a server has all the same; else says what it does hold.
@@ -312,11 +314,12 @@ fn taken(status: u16) -> Reply {
     Reply { status, form: Form::Empty, stream: None }
 }
 
-/// The recorded status, or for a client of the other era the one that this answer has there.
+/// The recorded status, or for a client of the other era the one that this answer has there, if it is a message.
 fn status_of(turn: &Turn, to: Revision, message: Option<&Value>) -> u16 {
+    let message = message.filter(|message| message.is_object());
     let code = message.and_then(|message| message.get("error")?.get("code")?.as_i64());
     match turn.status() {
-        Some(status) if to.is_modern() == turn.revision.is_modern() => status,
+        Some(status) if to.is_modern() == turn.revision.is_modern() || message.is_none() => status,
         _ if to.is_modern() && code == Some(METHOD_NOT_FOUND.into()) => 404,
         _ => 200,
     }

@@ -305,3 +305,55 @@ fn a_request_that_was_turned_away_is_passed_over() {
         assert_eq!(player.outcome(), (0, Vec::new()));
     }
 }
+
+#[test]
+fn a_refusal_that_is_no_message_is_told_on_stdio() {
+    let check = |status: u16, body: Value, expected: Option<&str>| {
+        let mut answer = json!({"http": {"status": status}});
+        if !body.is_null() {
+            answer["message"] = body;
+        }
+        let asked = json!({"message": ask(1, "tools/list", json!({}))});
+        let recording = recording("http", vec![line(">", Some(1), asked), line("<", Some(1), answer)]);
+        let said = ask("x", "tools/list", json!({})).to_string();
+        for strict in [false, true] {
+            let mut written = Vec::new();
+            super::pipe::run(&recording, strict, said.as_bytes(), &mut written, |_| {}).unwrap();
+            let written = String::from_utf8(written).unwrap();
+            let expected = expected.map(|text| {
+                let error = json!({"code": -32603, "message": text});
+                json!({"jsonrpc": "2.0", "id": "x", "error": error})
+            });
+            let lines: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!(lines, Vec::from_iter(expected), "{status}");
+        }
+    };
+    check(429, Value::Null, Some("The recorded answer is HTTP 429 without a body."));
+    check(500, "It broke.".into(), Some("It broke."));
+    check(500, 5.into(), Some("5"));
+    // Such as one that its client cancelled; a lenient replay says that it has no answer.
+    let recording = piped(&[(">", ask(1, "tools/list", json!({})))]);
+    let mut player = Player::new(&recording, true);
+    assert_eq!(say(&mut player, &ask(1, "tools/list", json!({})), LEGACY), [] as [Value; 0]);
+}
+
+#[test]
+fn a_refusal_without_a_body_keeps_its_status_in_both_eras() {
+    let asked = json!({"message": ask(1, "tools/list", json!({}))});
+    let lines = vec![line(">", Some(1), asked), line("<", Some(1), json!({"http": {"status": 429}}))];
+    let recording = recording("http", lines);
+    for to in [LEGACY, MODERN] {
+        let reply = Player::new(&recording, false).say(&ask(1, "tools/list", json!({})), to);
+        assert_eq!((reply.status, reply.form), (429, Form::Empty), "{to}");
+    }
+}
+
+#[test]
+fn a_question_of_the_other_era_is_not_asked_even_alone() {
+    let recording = posted(&[
+        (">", 1, call(1, "order", json!({}))),
+        ("<", 1, ask("s-1", "elicitation/create", json!({"message": "Sure?"}))),
+    ]);
+    let mut player = Player::new(&recording, true);
+    assert_eq!(say(&mut player, &call(1, "order", json!({})), MODERN), [] as [Value; 0]);
+}
