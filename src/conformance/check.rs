@@ -176,7 +176,7 @@ pub fn page(source: Source, revision: Revision) -> String {
     }
 }
 
-/// One check.
+/// One check: a sentence, and where it stands.
 pub struct Check {
     /// What it is called, in parts from the family down, such as `tools.list.unique-names`. It never changes.
     pub id: &'static str,
@@ -192,6 +192,12 @@ pub struct Check {
     pub source: Source,
     /// The scenarios of the official suite that test it too.
     pub scenarios: &'static [&'static str],
+}
+
+/// A check that is run in a lane by itself.
+pub struct Probe {
+    /// What it tests.
+    pub check: Check,
     /// What tests it.
     pub run: Run,
 }
@@ -218,14 +224,16 @@ macro_rules! conformance_checks {
     ($( $id:literal, $title:literal, $applies:expr, $level:ident, $source:expr, [$($scenario:literal),*], $run:path,
         $says:literal; )+) => {
         /// The checks of this file, in the order they run.
-        pub const CHECKS: &[$crate::conformance::Check] = &[ $( $crate::conformance::Check {
-            id: $id,
-            title: $title,
-            applies: $applies,
-            level: $crate::conformance::Level::$level,
-            says: $says,
-            source: $source,
-            scenarios: &[$($scenario),*],
+        pub const CHECKS: &[$crate::conformance::Probe] = &[ $( $crate::conformance::Probe {
+            check: $crate::conformance::Check {
+                id: $id,
+                title: $title,
+                applies: $applies,
+                level: $crate::conformance::Level::$level,
+                says: $says,
+                source: $source,
+                scenarios: &[$($scenario),*],
+            },
             run: |bench| Box::pin($run(bench)),
         }, )+ ];
     };

@@ -21,7 +21,9 @@ mod wire;
 
 use self::bench::limited;
 pub use self::bench::{Bench, Calls, Listed, Second};
-pub use self::check::{Check, Era, Level, Lifespan, Over, Run, Source, Stop, Verdict, differs, page, same};
+pub use self::check::{
+    Check, Era, Level, Lifespan, Over, Probe, Run, Source, Stop, Verdict, differs, page, same,
+};
 pub use self::evidence::Evidence;
 pub use self::run::{Finding, LaneReport, News, Outcome, Plan, Report, run};
 

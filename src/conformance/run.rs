@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::bench::{Bench, Calls, Second};
-use super::check::{Check, Era, Stop};
+use super::check::{Check, Era, Probe, Stop};
 use super::evidence::{Evidence, Scribe};
 use super::expect::what_came;
 use super::opening::{Shut, longest, open, question, why};
@@ -198,12 +198,13 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
                 let tested = Ok((bench.revision, name_of(&bench)));
                 bench.other = second(other.as_ref(), bench.revision, &calls, &mut scribe).await;
                 report.lanes.push(LaneReport { asked, tested });
-                for check in &chosen {
+                for probe in &chosen {
+                    let check = &probe.check;
                     if check.applies.covers(bench.revision, bench.peer.is_stdio())
                         && (is_first || check.applies.era != Era::Once)
                     {
                         let waits = || format!("{} ({asked}) waits for the server.", check.id);
-                        let examined = examine(check, &mut bench, &mut scribe);
+                        let examined = examine(probe, &mut bench, &mut scribe);
                         let finding = patiently(QUIET, waits, &mut watch, examined).await;
                         if bench.peer.has_gone() {
                             revive(&mut bench).await;
@@ -290,13 +291,13 @@ fn is_tested(lane: &LaneReport, revision: Revision) -> bool {
 }
 
 /// The checks that are wanted; those of two identities where there are two.
-fn choose(only: &[String], two: bool) -> Result<Vec<&'static Check>> {
+fn choose(only: &[String], two: bool) -> Result<Vec<&'static Probe>> {
     if let Some(unknown) = only.iter().find(|wanted| !checks::all().any(|check| check.is_of(wanted))) {
         return Err(Error::invalid(no_such_check(unknown)));
     }
-    let wanted = |check: &&Check| only.is_empty() || only.iter().any(|wanted| check.is_of(wanted));
-    let apt = |check: &&Check| two || !check.id.starts_with("identity.");
-    let chosen: Vec<_> = checks::all().filter(wanted).filter(apt).collect();
+    let wanted = |check: &Check| only.is_empty() || only.iter().any(|wanted| check.is_of(wanted));
+    let apt = |check: &Check| two || !check.id.starts_with("identity.");
+    let chosen: Vec<_> = checks::probes().filter(|probe| wanted(&probe.check) && apt(&probe.check)).collect();
     match chosen.is_empty() {
         true => Err(Error::invalid(
             "The checks of identity want a second one: give --other-header or --other-login.",
@@ -347,12 +348,13 @@ async fn revive(bench: &mut Bench) {
     }
 }
 
-async fn examine(check: &'static Check, bench: &mut Bench, scribe: &mut Scribe) -> Finding {
+async fn examine(probe: &'static Probe, bench: &mut Bench, scribe: &mut Scribe) -> Finding {
+    let check = &probe.check;
     bench.noted.clear();
     let (revision, start, refusals) = (bench.revision, clock::instant(), bench.refusals());
     let limit = bench.dialler.options().patience * SHARES;
     let was_there = !bench.peer.has_gone();
-    let verdict = tokio::time::timeout(limit, (check.run)(bench))
+    let verdict = tokio::time::timeout(limit, (probe.run)(bench))
         .await
         .unwrap_or_else(|_| Err(Stop::Fails(format!("the check did not end within {} s", limit.as_secs()))));
     // Neither a failure nor a success says anything where the server did not look at what was asked.

@@ -16,10 +16,15 @@ mod tasks;
 mod tools;
 mod wire;
 
-use super::Check;
+use super::{Check, Probe};
 
 /// All checks, in the order they run.
 pub fn all() -> impl Iterator<Item = &'static Check> {
+    probes().map(|probe| &probe.check)
+}
+
+/// All checks with what runs them, in that order.
+pub fn probes() -> impl Iterator<Item = &'static Probe> {
     let families = [
         lifecycle::CHECKS,
         rpc::CHECKS,

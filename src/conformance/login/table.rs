@@ -1,6 +1,6 @@
 //! The rows of signing in and of the attacks on the grant: the sentence, where it stands, how much it weighs.
 
-use crate::conformance::{Bench, Lifespan, Source, Stop, Verdict, differs, same};
+use crate::conformance::{Check, Level, Lifespan, Source, differs, same};
 
 const RESOURCE_DISCOVERY: Source = differs(
     "basic/authorization#protected-resource-metadata-discovery-requirements",
@@ -44,172 +44,162 @@ const REGISTRATION: Source = same("https://www.rfc-editor.org/rfc/rfc7591#sectio
 const REGISTRATION_ERROR: Source = same("https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2");
 const REVOCATION: Source = same("https://www.rfc-editor.org/rfc/rfc7009#section-2");
 
-crate::conformance_checks! {
-    "auth.challenge-401", "a request without a token", Lifespan::ONCE.http(), Must, ERRORS, [], with_login,
-    "A request without a token to a server that wants one is answered with 401.";
-    "auth.challenge-bearer", "401 carries a challenge", Lifespan::ONCE.http(), Must, BEARER, [], with_login,
-    "An answer 401 has a field WWW-Authenticate that names the scheme Bearer.";
-    "auth.challenge-metadata", "the challenge leads to the resource's document", Lifespan::ONCE.http(), Should,
-    RESOURCE_DISCOVERY, [], with_login,
-    "The challenge names the document of the resource in resource_metadata; a server that leaves it out must have the \
-     document at a well-known path.";
-    "auth.resource-document", "the resource has a document", Lifespan::ONCE.http(), Must, RESOURCE_DISCOVERY, [],
-    with_login,
-    "The document of the resource (RFC 9728) is where the challenge says, or at its well-known path.";
-    "auth.resource-identity", "the document is about this URL", Lifespan::ONCE.http(), Must,
-    same("https://www.rfc-editor.org/rfc/rfc9728#section-3.3"), [], with_login,
-    "The resource that the document names is the URL that was asked for, else clients must not use the document.";
-    "auth.resource-servers", "the document names an authorization server", Lifespan::ONCE.http(), Must,
-    SERVER_LOCATION, [], with_login,
-    "The document of the resource lists at least one authorization server.";
-    "auth.resource-bearer-methods", "no tokens in URLs are offered", Lifespan::ONCE.http(), Must,
-    same("basic/authorization#token-requirements"), [], with_login,
-    "The document does not offer to take tokens from the query of a URL.";
-    "auth.server-document", "the authorization server has a document", Lifespan::ONCE.http(), Must,
-    same("https://www.rfc-editor.org/rfc/rfc8414#section-3"), [], with_login,
-    "The authorization server publishes its endpoints at a well-known path, as OAuth or as OpenID Connect has it.";
-    "auth.server-issuer", "the document is of this issuer", Lifespan::ONCE.http(), Must,
-    same("https://www.rfc-editor.org/rfc/rfc8414#section-3.3"), [], with_login,
-    "The issuer in the document is, to the letter, the one that the resource named.";
-    "auth.server-s256", "PKCE with S256 is said to be there", Lifespan::ONCE.http(), Must, CODE_PROTECTION, [],
-    with_login,
-    "The document lists S256 in code_challenge_methods_supported, for clients refuse to go on without it.";
-    "auth.server-https", "endpoints are private on the way", Lifespan::ONCE.http(), Must, COMMUNICATION, [],
-    with_login,
-    "The endpoints of the authorization server are https URLs, or on this machine.";
-    "auth.server-no-implicit", "no implicit grant is offered", Lifespan::ONCE.http(), Should,
-    OAUTH_NO_IMPLICIT, [], with_login,
-    "The authorization server does not offer to return tokens from the authorization endpoint: OAuth 2.1 has left it out.";
-    "auth.register-answer", "a client can register", Lifespan::ONCE.http(), Should, REGISTRATION, [], with_login,
-    "A registration is answered with 201, a client_id and what was registered.";
-    "auth.register-no-store", "the answer to a registration is not kept", Lifespan::ONCE.http(), Should, REGISTRATION,
-    [], with_login,
-    "The answer to a registration, which may hold a secret, has Cache-Control: no-store.";
-    "auth.return-state", "state comes back", Lifespan::ONCE.http(), Must,
-    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.2"), [], with_login,
-    "The answer of the authorization endpoint carries state once, exactly as the client sent it.";
-    "auth.return-iss", "iss comes back", Lifespan::ONCE.http(), Must,
-    same("https://www.rfc-editor.org/rfc/rfc9207#section-2"), [], with_login,
-    "A server that promises iss returns its issuer in it, so that answers of two servers cannot be mixed up.";
-    "auth.token-answer", "tokens come in the form of the standard", Lifespan::ONCE.http(), Must, OAUTH_ANSWER, [],
-    with_login,
-    "A good request is answered with 200, JSON, an access_token, token_type Bearer and, if it is said, a number of \
-     seconds in expires_in.";
-    "auth.token-no-store", "tokens are not kept on the way", Lifespan::ONCE.http(), Must, OAUTH_ANSWER, [],
-    with_login,
-    "An answer with tokens has Cache-Control: no-store.";
-    "auth.token-scope", "no more is granted than was asked for", Lifespan::ONCE.http(), Must, OAUTH_ANSWER, [],
-    with_login,
-    "Where the scope granted differs from the one asked for, the answer says so.";
-    "auth.token-accepted", "the token opens the endpoint", Lifespan::ONCE.http(), Must, HANDLING, [], with_login,
-    "A token that was given for this resource is taken there.";
-    "auth.token-invalid", "a made-up token", Lifespan::ONCE.http(), Must, HANDLING, [], with_login,
-    "A token that the server did not give is answered with 401.";
-    "auth.token-invalid-error", "a refused token is called so", Lifespan::ONCE.http(), Should,
-    same("https://www.rfc-editor.org/rfc/rfc6750#section-3.1"), [], with_login,
-    "The challenge to a token that does not hold has error=\"invalid_token\".";
-    "auth.token-refresh-as-access", "a refresh token opens nothing", Lifespan::ONCE.http(), Must, HANDLING, [],
-    with_login,
-    "A refresh token shown at the resource is answered with 401: it is for the authorization server alone.";
-    "auth.token-in-query", "a token in the URL", Lifespan::ONCE.http(), Must,
-    same("basic/authorization#token-requirements"), [], with_login,
-    "A token in the query of the URL, where logs keep it, is not taken.";
-    "auth.token-audience", "a token is for one resource", Lifespan::ONCE.http(), Must, AUDIENCE, [], with_login,
-    "A token for one resource is refused at the other resources of the server.";
-    "auth.scope-challenge", "too little scope is said so", Lifespan::ONCE.http(), Should,
-    same("basic/authorization#runtime-insufficient-scope-errors"), [], with_login,
-    "Where the scope of a token does not suffice, the answer is 403 with error=\"insufficient_scope\" and the scope \
-     that is needed.";
-    "auth.register-redirect-http", "no redirect over plain http", Lifespan::ONCE.http(), Must, COMMUNICATION, [],
-    with_login,
-    "Nobody can register a redirect URI with http to another machine.";
-    "auth.register-redirect-fragment", "no redirect with a fragment", Lifespan::ONCE.http(), Must,
-    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-2.3"), [], with_login,
-    "Nobody can register a redirect URI with a fragment.";
-    "auth.register-redirect-script", "no redirect to a script", Lifespan::ONCE.http(), Must, COMMUNICATION, [],
-    with_login,
-    "Nobody can register a redirect URI that a browser would run, such as javascript:.";
-    "auth.register-error", "a refused registration is called so", Lifespan::ONCE.http(), Should, REGISTRATION_ERROR, [],
-    with_login,
-    "What cannot be registered is answered with 400 and invalid_redirect_uri or invalid_client_metadata.";
-    "auth.redirect-host", "a redirect to another host", Lifespan::ONCE.http(), Must, OPEN_REDIRECTION, [], with_login,
-    "A request with a redirect URI on a host that was not registered is shown a page and sent nowhere.";
-    "auth.redirect-userinfo", "a redirect behind a user name", Lifespan::ONCE.http(), Must, OPEN_REDIRECTION, [],
-    with_login,
-    "A registered URI as the user name of another host is another URI: a page, and no redirect.";
-    "auth.redirect-scheme", "a redirect with another scheme", Lifespan::ONCE.http(), Must, OAUTH_REDIRECT, [],
-    with_login,
-    "A redirect URI that differs from the registered one in its scheme is shown a page and sent nowhere.";
-    "auth.redirect-path", "a redirect below the registered path", Lifespan::ONCE.http(), Must, OAUTH_REDIRECT, [],
-    with_login,
-    "A redirect URI that begins with the registered one and goes on is another one: redirect URIs are compared as text.";
-    "auth.redirect-dots", "a redirect with dot segments", Lifespan::ONCE.http(), Must, OAUTH_REDIRECT, [], with_login,
-    "A redirect URI that a browser resolves to another path is shown a page and sent nowhere.";
-    "auth.redirect-query", "a redirect with more query", Lifespan::ONCE.http(), Must, OAUTH_REDIRECT, [], with_login,
-    "A redirect URI with a parameter that was not registered is shown a page and sent nowhere.";
-    "auth.redirect-fragment", "a redirect with a fragment", Lifespan::ONCE.http(), Must, OAUTH_REDIRECT, [], with_login,
-    "A redirect URI with a fragment is shown a page, and no code is made for it.";
-    "auth.redirect-port", "a redirect to another port", Lifespan::ONCE.http(), Must, OAUTH_REDIRECT, [], with_login,
-    "Only on the person's own machine is the port free; elsewhere another port is another redirect URI.";
-    "auth.authorize-unknown-client", "a client that nobody knows", Lifespan::ONCE.http(), Must,
-    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.2.1"), [], with_login,
-    "A request of a client that is not registered is shown a page and never redirected.";
-    "auth.authorize-plain", "PKCE without a hash", Lifespan::ONCE.http(), Should, CODE_PROTECTION, [], with_login,
-    "The method plain, which shows the verifier to whoever sees the request, gets no code.";
-    "auth.authorize-no-challenge", "a request without PKCE", Lifespan::ONCE.http(), Must,
-    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-7.5.1"), [], with_login,
-    "A public client that sends no code_challenge gets no code.";
-    "auth.authorize-implicit", "a token from the authorization endpoint", Lifespan::ONCE.http(), Should,
-    OAUTH_NO_IMPLICIT, [], with_login,
-    "response_type=token gets no token: OAuth 2.1 has left it out.";
-    "auth.token-grant-type", "a grant type that is none", Lifespan::ONCE.http(), Should, OAUTH_ERRORS, [], with_login,
-    "A grant type that the server does not know is answered with 400 unsupported_grant_type.";
-    "auth.token-error", "refusals of the token endpoint", Lifespan::ONCE.http(), Must, OAUTH_ERRORS, [], with_login,
-    "What the token endpoint refuses is answered with 400, or 401 for a client that is not known, and JSON with error.";
-    "auth.code-unknown", "a made-up code", Lifespan::ONCE.http(), Must, OAUTH_ERRORS, [], with_login,
-    "A code that the server did not give is answered with 400 invalid_grant.";
-    "auth.code-wrong-verifier", "a code with a wrong verifier", Lifespan::ONCE.http(), Must,
-    same("https://www.rfc-editor.org/rfc/rfc7636#section-4.6"), [], with_login,
-    "A code is not redeemed with a verifier that is not the one of its challenge.";
-    "auth.code-no-verifier", "a code without its verifier", Lifespan::ONCE.http(), Must, OAUTH_CODE, [], with_login,
-    "A code that was asked for with a challenge is not redeemed without a verifier.";
-    "auth.code-other-client", "a code of another client", Lifespan::ONCE.http(), Must, OAUTH_CODE, [], with_login,
-    "A code is redeemed for nobody but the client that it was given to.";
-    "auth.code-wrong-redirect", "a code with another redirect URI", Lifespan::ONCE.http(), Should,
-    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-10.2"), [], with_login,
-    "Where the client sends the redirect URI with the code, it is the one that the code was asked for with.";
-    "auth.code-wrong-resource", "a code for another resource", Lifespan::ONCE.http(), Should,
-    same("https://www.rfc-editor.org/rfc/rfc8707#section-2.2"), [], with_login,
-    "Tokens that are asked for another resource than the person allowed are refused, or at least not taken here.";
-    "auth.code-replay", "a code redeemed twice", Lifespan::ONCE.http(), Must, OAUTH_CODE, [], with_login,
-    "A code that was redeemed is refused the second time.";
-    "auth.code-replay-ends-grant", "a code redeemed twice ends its grant", Lifespan::ONCE.http(), Should, OAUTH_CODE,
-    [], with_login,
-    "Where a code comes twice, somebody has copied it: the tokens of the first redemption end.";
-    "auth.refresh-rotated", "refresh tokens are rotated", Lifespan::ONCE.http(), Must, THEFT, [], with_login,
-    "A public client gets a new refresh token in exchange for each.";
-    "auth.refresh-replay", "a refresh token from before", Lifespan::ONCE.http(), Must,
-    same("https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2"), [], with_login,
-    "A refresh token two rotations old is refused. (That of the rotation before may serve for a short while, for \
-     answers get lost.)";
-    "auth.refresh-replay-ends-grant", "a refresh token from before ends its grant", Lifespan::ONCE.http(), Should,
-    same("https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2"), [], with_login,
-    "Where an old refresh token comes again, nobody knows who copied it: the newest one ends.";
-    "auth.revoke-unknown", "revoking what is no token", Lifespan::ONCE.http(), Should,
-    same("https://www.rfc-editor.org/rfc/rfc7009#section-2.2"), [], with_login,
-    "The revocation of a token that is none is answered with 200.";
-    "auth.revoke-access", "a revoked access token", Lifespan::ONCE.http(), Should, REVOCATION, [], with_login,
-    "An access token that its client revoked is refused at the resource at once.";
-    "auth.revoke-refresh", "a revoked refresh token", Lifespan::ONCE.http(), Must, REVOCATION, [], with_login,
-    "A refresh token that its client revoked is refused.";
-    "auth.revoke-refresh-ends-access", "a revoked refresh token ends its access token", Lifespan::ONCE.http(), Should,
-    same("https://www.rfc-editor.org/rfc/rfc7009#section-2.1"), [], with_login,
-    "With a refresh token that is revoked end the access tokens of its grant.";
+/// The rows, in the order they are come to: a rule each, of no revision, over HTTP.
+macro_rules! rules {
+    ($( $id:literal, $title:literal, $level:ident, $source:expr, $says:literal; )+) => {
+        /// The rules of signing in and of what is granted.
+        pub const CHECKS: &[Check] = &[ $( Check {
+            id: $id,
+            title: $title,
+            applies: Lifespan::ONCE.http(),
+            level: Level::$level,
+            says: $says,
+            source: $source,
+            scenarios: &[],
+        }, )+ ];
+    };
 }
 
-/// These rows are come to by `--login`, not one by one.
-async fn with_login(_: &mut Bench) -> Verdict {
-    Err(Stop::Skips("--login signs in and tests it".to_owned()))
+rules! {
+    "auth.challenge-401", "a request without a token", Must, ERRORS,
+    "A request without a token to a server that wants one is answered with 401.";
+    "auth.challenge-bearer", "401 carries a challenge", Must, BEARER,
+    "An answer 401 has a field WWW-Authenticate that names the scheme Bearer.";
+    "auth.challenge-metadata", "the challenge leads to the resource's document", Should, RESOURCE_DISCOVERY,
+    "The challenge names the document of the resource in resource_metadata; a server that leaves it out must have the \
+     document at a well-known path.";
+    "auth.resource-document", "the resource has a document", Must, RESOURCE_DISCOVERY,
+    "The document of the resource (RFC 9728) is where the challenge says, or at its well-known path.";
+    "auth.resource-identity", "the document is about this URL", Must,
+    same("https://www.rfc-editor.org/rfc/rfc9728#section-3.3"),
+    "The resource that the document names is the URL that was asked for, else clients must not use the document.";
+    "auth.resource-servers", "the document names an authorization server", Must, SERVER_LOCATION,
+    "The document of the resource lists at least one authorization server.";
+    "auth.resource-bearer-methods", "no tokens in URLs are offered", Must,
+    same("basic/authorization#token-requirements"),
+    "The document does not offer to take tokens from the query of a URL.";
+    "auth.server-document", "the authorization server has a document", Must,
+    same("https://www.rfc-editor.org/rfc/rfc8414#section-3"),
+    "The authorization server publishes its endpoints at a well-known path, as OAuth or as OpenID Connect has it.";
+    "auth.server-issuer", "the document is of this issuer", Must,
+    same("https://www.rfc-editor.org/rfc/rfc8414#section-3.3"),
+    "The issuer in the document is, to the letter, the one that the resource named.";
+    "auth.server-s256", "PKCE with S256 is said to be there", Must, CODE_PROTECTION,
+    "The document lists S256 in code_challenge_methods_supported, for clients refuse to go on without it.";
+    "auth.server-https", "endpoints are private on the way", Must, COMMUNICATION,
+    "The endpoints of the authorization server are https URLs, or on this machine.";
+    "auth.server-no-implicit", "no implicit grant is offered", Should, OAUTH_NO_IMPLICIT,
+    "The authorization server does not offer to return tokens from the authorization endpoint: OAuth 2.1 has left it out.";
+    "auth.register-answer", "a client can register", Should, REGISTRATION,
+    "A registration is answered with 201, a client_id and what was registered.";
+    "auth.register-no-store", "the answer to a registration is not kept", Should, REGISTRATION,
+    "The answer to a registration, which may hold a secret, has Cache-Control: no-store.";
+    "auth.return-state", "state comes back", Must,
+    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.2"),
+    "The answer of the authorization endpoint carries state once, exactly as the client sent it.";
+    "auth.return-iss", "iss comes back", Must, same("https://www.rfc-editor.org/rfc/rfc9207#section-2"),
+    "A server that promises iss returns its issuer in it, so that answers of two servers cannot be mixed up.";
+    "auth.token-answer", "tokens come in the form of the standard", Must, OAUTH_ANSWER,
+    "A good request is answered with 200, JSON, an access_token, token_type Bearer and, if it is said, a number of \
+     seconds in expires_in.";
+    "auth.token-no-store", "tokens are not kept on the way", Must, OAUTH_ANSWER,
+    "An answer with tokens has Cache-Control: no-store.";
+    "auth.token-scope", "no more is granted than was asked for", Must, OAUTH_ANSWER,
+    "Where the scope granted differs from the one asked for, the answer says so.";
+    "auth.token-accepted", "the token opens the endpoint", Must, HANDLING,
+    "A token that was given for this resource is taken there.";
+    "auth.token-invalid", "a made-up token", Must, HANDLING,
+    "A token that the server did not give is answered with 401.";
+    "auth.token-invalid-error", "a refused token is called so", Should,
+    same("https://www.rfc-editor.org/rfc/rfc6750#section-3.1"),
+    "The challenge to a token that does not hold has error=\"invalid_token\".";
+    "auth.token-refresh-as-access", "a refresh token opens nothing", Must, HANDLING,
+    "A refresh token shown at the resource is answered with 401: it is for the authorization server alone.";
+    "auth.token-in-query", "a token in the URL", Must, same("basic/authorization#token-requirements"),
+    "A token in the query of the URL, where logs keep it, is not taken.";
+    "auth.token-audience", "a token is for one resource", Must, AUDIENCE,
+    "A token for one resource is refused at the other resources of the server.";
+    "auth.scope-challenge", "too little scope is said so", Should,
+    same("basic/authorization#runtime-insufficient-scope-errors"),
+    "Where the scope of a token does not suffice, the answer is 403 with error=\"insufficient_scope\" and the scope \
+     that is needed.";
+    "auth.register-redirect-http", "no redirect over plain http", Must, COMMUNICATION,
+    "Nobody can register a redirect URI with http to another machine.";
+    "auth.register-redirect-fragment", "no redirect with a fragment", Must,
+    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-2.3"),
+    "Nobody can register a redirect URI with a fragment.";
+    "auth.register-redirect-script", "no redirect to a script", Must, COMMUNICATION,
+    "Nobody can register a redirect URI that a browser would run, such as javascript:.";
+    "auth.register-error", "a refused registration is called so", Should, REGISTRATION_ERROR,
+    "What cannot be registered is answered with 400 and invalid_redirect_uri or invalid_client_metadata.";
+    "auth.redirect-host", "a redirect to another host", Must, OPEN_REDIRECTION,
+    "A request with a redirect URI on a host that was not registered is shown a page and sent nowhere.";
+    "auth.redirect-userinfo", "a redirect behind a user name", Must, OPEN_REDIRECTION,
+    "A registered URI as the user name of another host is another URI: a page, and no redirect.";
+    "auth.redirect-scheme", "a redirect with another scheme", Must, OAUTH_REDIRECT,
+    "A redirect URI that differs from the registered one in its scheme is shown a page and sent nowhere.";
+    "auth.redirect-path", "a redirect below the registered path", Must, OAUTH_REDIRECT,
+    "A redirect URI that begins with the registered one and goes on is another one: redirect URIs are compared as text.";
+    "auth.redirect-dots", "a redirect with dot segments", Must, OAUTH_REDIRECT,
+    "A redirect URI that a browser resolves to another path is shown a page and sent nowhere.";
+    "auth.redirect-query", "a redirect with more query", Must, OAUTH_REDIRECT,
+    "A redirect URI with a parameter that was not registered is shown a page and sent nowhere.";
+    "auth.redirect-fragment", "a redirect with a fragment", Must, OAUTH_REDIRECT,
+    "A redirect URI with a fragment is shown a page, and no code is made for it.";
+    "auth.redirect-port", "a redirect to another port", Must, OAUTH_REDIRECT,
+    "Only on the person's own machine is the port free; elsewhere another port is another redirect URI.";
+    "auth.authorize-unknown-client", "a client that nobody knows", Must,
+    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-4.1.2.1"),
+    "A request of a client that is not registered is shown a page and never redirected.";
+    "auth.authorize-plain", "PKCE without a hash", Should, CODE_PROTECTION,
+    "The method plain, which shows the verifier to whoever sees the request, gets no code.";
+    "auth.authorize-no-challenge", "a request without PKCE", Must,
+    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-7.5.1"),
+    "A public client that sends no code_challenge gets no code.";
+    "auth.authorize-implicit", "a token from the authorization endpoint", Should, OAUTH_NO_IMPLICIT,
+    "response_type=token gets no token: OAuth 2.1 has left it out.";
+    "auth.token-grant-type", "a grant type that is none", Should, OAUTH_ERRORS,
+    "A grant type that the server does not know is answered with 400 unsupported_grant_type.";
+    "auth.token-error", "refusals of the token endpoint", Must, OAUTH_ERRORS,
+    "What the token endpoint refuses is answered with 400, or 401 for a client that is not known, and JSON with error.";
+    "auth.code-unknown", "a made-up code", Must, OAUTH_ERRORS,
+    "A code that the server did not give is answered with 400 invalid_grant.";
+    "auth.code-wrong-verifier", "a code with a wrong verifier", Must,
+    same("https://www.rfc-editor.org/rfc/rfc7636#section-4.6"),
+    "A code is not redeemed with a verifier that is not the one of its challenge.";
+    "auth.code-no-verifier", "a code without its verifier", Must, OAUTH_CODE,
+    "A code that was asked for with a challenge is not redeemed without a verifier.";
+    "auth.code-other-client", "a code of another client", Must, OAUTH_CODE,
+    "A code is redeemed for nobody but the client that it was given to.";
+    "auth.code-wrong-redirect", "a code with another redirect URI", Should,
+    same("https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1-13#section-10.2"),
+    "Where the client sends the redirect URI with the code, it is the one that the code was asked for with.";
+    "auth.code-wrong-resource", "a code for another resource", Should,
+    same("https://www.rfc-editor.org/rfc/rfc8707#section-2.2"),
+    "Tokens that are asked for another resource than the person allowed are refused, or at least not taken here.";
+    "auth.code-replay", "a code redeemed twice", Must, OAUTH_CODE,
+    "A code that was redeemed is refused the second time.";
+    "auth.code-replay-ends-grant", "a code redeemed twice ends its grant", Should, OAUTH_CODE,
+    "Where a code comes twice, somebody has copied it: the tokens of the first redemption end.";
+    "auth.refresh-rotated", "refresh tokens are rotated", Must, THEFT,
+    "A public client gets a new refresh token in exchange for each.";
+    "auth.refresh-replay", "a refresh token from before", Must,
+    same("https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2"),
+    "A refresh token two rotations old is refused. (That of the rotation before may serve for a short while, for \
+     answers get lost.)";
+    "auth.refresh-replay-ends-grant", "a refresh token from before ends its grant", Should,
+    same("https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2"),
+    "Where an old refresh token comes again, nobody knows who copied it: the newest one ends.";
+    "auth.revoke-unknown", "revoking what is no token", Should,
+    same("https://www.rfc-editor.org/rfc/rfc7009#section-2.2"),
+    "The revocation of a token that is none is answered with 200.";
+    "auth.revoke-access", "a revoked access token", Should, REVOCATION,
+    "An access token that its client revoked is refused at the resource at once.";
+    "auth.revoke-refresh", "a revoked refresh token", Must, REVOCATION,
+    "A refresh token that its client revoked is refused.";
+    "auth.revoke-refresh-ends-access", "a revoked refresh token ends its access token", Should,
+    same("https://www.rfc-editor.org/rfc/rfc7009#section-2.1"),
+    "With a refresh token that is revoked end the access tokens of its grant.";
 }
 
 #[cfg(test)]
