@@ -21,37 +21,47 @@ type Lane = (&'static str, &'static str);
 const HTTP: [Lane; 2] = [
     (
         "2026-07-28",
-        "capabilities.declared logging.invalid-level-of-request tools.list.pages tools.list.header-names \
-     tools.call.progress resources.list.pages prompts.list.pages caching.pages \
-     headers.version-missing headers.param-mismatch http.no-get wire.no-unasked-logs \
-     wire.stream-ends",
+        "capabilities.declared logging.invalid-level-of-request tools.list.pages \
+         tools.list.header-names tools.call.progress resources.list.pages prompts.list.pages \
+         caching.pages headers.version-missing headers.param-mismatch http.no-get tasks.create \
+         tasks.get tasks.status tasks.result tasks.name-mismatch tasks.cancel-acknowledged \
+         tasks.ended-stays wire.no-unasked-logs wire.stream-ends",
     ),
-    ("2025-11-25", LEGACY),
+    (
+        "2025-11-25",
+        "capabilities.declared logging.set-level logging.invalid-level tools.list.pages \
+         tools.call.progress resources.list.pages prompts.list.pages tasks.not-there tasks.required \
+         tasks.create tasks.get tasks.status tasks.result tasks.cancel-ended tasks.ended-stays \
+         wire.events wire.stream-ends",
+    ),
 ];
 const HTTP_OLDER: [Lane; 3] = [
     (
         "2024-11-05",
         "capabilities.declared logging.set-level logging.invalid-level tools.list.pages tools.call \
-     tools.call.missing-argument tools.call.progress resources.list.pages prompts.list.pages \
-     completion.answers completion.unknown wire.events wire.stream-ends",
+         tools.call.missing-argument tools.call.progress resources.list.pages prompts.list.pages \
+         completion.answers completion.unknown wire.events wire.stream-ends",
     ),
-    ("2025-03-26", LEGACY),
-    ("2025-06-18", LEGACY),
+    ("2025-03-26", OLDER),
+    ("2025-06-18", OLDER),
 ];
 const STDIO: [Lane; 2] = [
     (
         "2026-07-28",
-        "capabilities.declared logging.invalid-level-of-request tools.list.pages tools.list.header-names \
-     tools.call.progress resources.list.pages prompts.list.pages caching.pages wire.no-unasked-logs",
+        "capabilities.declared logging.invalid-level-of-request tools.list.pages \
+         tools.list.header-names tools.call.progress resources.list.pages prompts.list.pages \
+         caching.pages tasks.create tasks.get tasks.status tasks.result tasks.cancel-acknowledged \
+         tasks.ended-stays wire.no-unasked-logs",
     ),
     (
         "2025-11-25",
         "capabilities.declared logging.set-level logging.invalid-level tools.list.pages \
-     tools.call.progress resources.list.pages prompts.list.pages",
+         tools.call.progress resources.list.pages prompts.list.pages tasks.not-there tasks.required \
+         tasks.create tasks.get tasks.status tasks.result tasks.cancel-ended tasks.ended-stays",
     ),
 ];
-const LEGACY: &str = "capabilities.declared logging.set-level logging.invalid-level tools.list.pages \
-     tools.call.progress resources.list.pages prompts.list.pages wire.events wire.stream-ends";
+const OLDER: &str = "capabilities.declared logging.set-level logging.invalid-level tools.list.pages \
+         tools.call.progress resources.list.pages prompts.list.pages wire.events wire.stream-ends";
 
 /// Every check passed in these lanes, but for those that are not exercised.
 fn check(ran: &Output, lanes: &[Lane]) {
