@@ -74,6 +74,7 @@ pub(super) fn schemas(notes: &mut Notes, side: Side, path: &str, old: &Value, ne
         seen: HashSet::new(),
         to_come: VecDeque::new(),
         depth: 0,
+        is_over: false,
     };
     walk.schema(path, old, new);
     while let Some(Pair { path, depth, old, new }) = walk.to_come.pop_front() {
@@ -97,6 +98,8 @@ struct Walk<'a, 'n> {
     to_come: VecDeque<Pair<'a>>,
     /// Of the schemas that are compared now.
     depth: usize,
+    /// There were too many.
+    is_over: bool,
 }
 
 /// Two schemas that are still to be compared.
@@ -132,10 +135,12 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn said(&mut self, path: &str, old: &Said<'a>, new: &Said<'a>) {
-        if !self.seen.insert([old.place(), new.place()]) {
+        if self.is_over || !self.seen.insert([old.place(), new.place()]) {
             return;
         }
         if self.depth > MAX_DEPTH || self.seen.len() > MAX_PAIRS {
+            self.is_over = true;
+            self.to_come.clear();
             return self.too_deep(path);
         }
         TEXTS.iter().for_each(|name| self.notes.text(name, path, old.get(name), new.get(name)));
@@ -156,7 +161,6 @@ impl<'a> Walk<'a, '_> {
 
     /// On the safe side, for what was not compared.
     fn too_deep(&mut self, path: &str) {
-        self.to_come.clear();
         let reason = "the schema goes too deep by its references to be compared to its end";
         self.notes.note(Class::Breaking, path, reason, None, None);
     }

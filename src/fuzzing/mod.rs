@@ -4,19 +4,23 @@
 
 mod conversation;
 mod csv;
+mod diff;
 mod forms;
 mod framing;
 mod headers;
 mod message;
+mod player;
 mod redirect;
 mod transcript;
 
 pub use conversation::conversation;
 pub use csv::csv;
+pub use diff::diff;
 pub use forms::forms;
 pub use framing::framing;
 pub use headers::headers;
 pub use message::message;
+pub use player::player;
 pub use redirect::redirect;
 pub use transcript::transcript;
 
@@ -38,4 +42,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "redirect", holds: redirect },
     Target { name: "csv", holds: csv },
     Target { name: "transcript", holds: transcript },
+    Target { name: "diff", holds: diff },
+    Target { name: "player", holds: player },
 ];

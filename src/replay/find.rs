@@ -114,8 +114,8 @@ impl Finder {
 /// Whether the recording has an answer to give: one was recorded, and it did not ask for a credential.
 fn can_answer(turn: &Turn) -> bool {
     let refused = turn.status().is_some_and(|status| status >= 400);
-    let listens = turn.method() == Some("subscriptions/listen");
-    let answered = turn.kind == Kind::Notification || turn.response().is_some() || refused || listens;
+    let answered =
+        turn.kind == Kind::Notification || turn.response().is_some() || refused || turn.is_subscription();
     answered && !turn.turned_away()
 }
 
