@@ -199,7 +199,7 @@ fn usage_counts_the_calls_of_today_and_of_the_month() {
         endpoint: "full",
         tool,
         arguments: "{}".into(),
-        outcome: outcome,
+        outcome,
         duration_us: 1,
         day_remaining: None,
     };

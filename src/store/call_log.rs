@@ -139,7 +139,7 @@ mod tests {
             endpoint: "full",
             tool: "list_chatbots",
             arguments: "{}".into(),
-            outcome: "ok".into(),
+            outcome: "ok",
             duration_us: 1,
             day_remaining: None,
         };

@@ -95,7 +95,7 @@ fn row(n: i64, at: Time) -> call_log::Call {
         endpoint: "full",
         tool: "list_chatbots",
         arguments: format!("{{\"n\":{n}}}"),
-        outcome: "ok".into(),
+        outcome: "ok",
         duration_us: 1_250,
         day_remaining: Some(900),
     }
@@ -156,8 +156,8 @@ fn filters_find_what_they_name_and_pages_follow_each_other() {
     let dashboard = Dashboard::new(Plan::Paid);
     let at = |n: i64| NOW.plus((n - 120) * HOUR);
     let calls = (1..=120).map(|n| match n {
-        7 => call_log::Call { outcome: "quota_exceeded".into(), ..row(n, at(n)) },
-        8 => call_log::Call { outcome: "not_found".into(), ..row(n, at(n)) },
+        7 => call_log::Call { outcome: "quota_exceeded", ..row(n, at(n)) },
+        8 => call_log::Call { outcome: "not_found", ..row(n, at(n)) },
         9 => call_log::Call { tool: "get_ticket", credential: "grant:5".into(), ..row(n, at(n)) },
         10 => call_log::Call { client: "Cursor".into(), ..row(n, at(n)) },
         12 => call_log::Call { tool: "resources/read", ..row(n, at(n)) },
@@ -239,12 +239,12 @@ fn hostile_names_and_arguments_are_text() {
         client: format!("=cmd(\"x\"){SCRIPT}"),
         client_version: SCRIPT.into(),
         arguments: format!("{{\"query\":\"{SCRIPT}\"}}"),
-        outcome: "<i>odd</i>".into(),
+        outcome: "<i>odd</i>",
         ..row(1, NOW)
     };
     dashboard.log(
         "ours",
-        vec![hostile, call_log::Call { outcome: "read_only".into(), client: SCRIPT.into(), ..row(2, NOW) }],
+        vec![hostile, call_log::Call { outcome: "read_only", client: SCRIPT.into(), ..row(2, NOW) }],
     );
     let paths = [
         "/",
@@ -265,7 +265,7 @@ fn hostile_names_and_arguments_are_text() {
 #[test]
 fn an_export_holds_what_the_filter_lets_through() {
     let dashboard = Dashboard::new(Plan::Paid);
-    let refused = call_log::Call { outcome: "read_only".into(), ..row(2, NOW) };
+    let refused = call_log::Call { outcome: "read_only", ..row(2, NOW) };
     dashboard.log("ours", vec![row(1, NOW.plus(-DAY)), refused, row(3, NOW)]);
     let csv = dashboard.get("/sessions/export.csv");
     assert_eq!(csv.field("content-type"), Some("text/csv; charset=utf-8"));

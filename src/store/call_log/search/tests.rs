@@ -31,7 +31,7 @@ fn call(n: i64) -> Call {
         endpoint: "full",
         tool: if n % 500 == 1 { "get_ticket" } else { "list_chatbots" },
         arguments: format!("{{\"n\":{n}}}"),
-        outcome: outcome.into(),
+        outcome,
         duration_us: n,
         day_remaining: None,
     }
@@ -96,7 +96,7 @@ fn every_filter_finds_what_it_says_and_counts_it() {
         });
         assert_eq!(whole, expected, "{filter:?} whole");
         let mut sum = Counts::default();
-        expected.iter().for_each(|n| sum.add(&call(*n).outcome, 1));
+        expected.iter().for_each(|n| sum.add(call(*n).outcome, 1));
         let counted = log.read(|tx| counts(tx, &filter));
         let both = filter.tool.is_some() && filter.credential.is_some();
         let searching = both || filter.client.is_some() || filter.text.is_some();
@@ -110,7 +110,7 @@ fn every_filter_finds_what_it_says_and_counts_it() {
     check(both, &|_, call| call.tool == "get_ticket" && call.credential == "key:1");
     check(Filter { credential: Some("key:2".into()), ..all() }, &|_, call| call.credential == "key:2");
     for class in [Class::Ok, Class::Refused, Class::Failed] {
-        let wanted = move |_: i64, call: &Call| Class::of(&call.outcome) == class;
+        let wanted = move |_: i64, call: &Call| Class::of(call.outcome) == class;
         check(Filter { outcome: Some(Wanted::Class(class)), ..all() }, &wanted);
     }
     let code = Some(Wanted::Code("quota_exceeded".into()));
