@@ -457,12 +457,7 @@ fn legacy_gate(session: &Session, headers: Option<&McpHeaders<'_>>) -> Result<()
     }
 }
 
-fn notified(
-    session: &mut Session,
-    headers: Option<&McpHeaders<'_>>,
-    method: &str,
-    mut params: Params,
-) -> Step {
+fn notified(session: &Session, headers: Option<&McpHeaders<'_>>, method: &str, mut params: Params) -> Step {
     if is_modern(headers, &params) && headers.is_some() {
         return Step::Accepted; // There, closing the response is what cancels.
     }
@@ -470,10 +465,6 @@ fn notified(
         return Step::Reply(fault.reply(None));
     }
     match method {
-        "notifications/initialized" => {
-            session.initialized();
-            Step::Accepted
-        }
         "notifications/cancelled" => {
             params.members.remove("requestId").and_then(Id::from_value).map_or(Step::Accepted, Step::Cancel)
         }

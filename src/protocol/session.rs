@@ -22,11 +22,8 @@ pub enum Session {
     /// No handshake: requests must speak for themselves, or open one.
     #[default]
     Stateless,
-    /// `initialize` was answered; `notifications/initialized` has not come. Requests are answered all the same, so the
-    /// HTTP driver, which keeps a session as it was opened, never writes the step to [`Session::Ready`] down.
-    Initializing(Peer),
-    /// The handshake is done, as a connection that lives on in one process (stdio) remembers it.
-    Ready(Peer),
+    /// `initialize` was answered. Whether `notifications/initialized` came since makes no difference to any answer.
+    Open(Peer),
 }
 
 /// The client as it described itself: in its handshake, or in the request. Not verified, so good for logs alone.
@@ -100,7 +97,7 @@ impl Session {
     pub(super) fn peer_mut(&mut self) -> Option<&mut Peer> {
         match self {
             Session::Stateless => None,
-            Session::Initializing(peer) | Session::Ready(peer) => Some(peer),
+            Session::Open(peer) => Some(peer),
         }
     }
 
@@ -108,7 +105,7 @@ impl Session {
     pub fn peer(&self) -> Option<&Peer> {
         match self {
             Session::Stateless => None,
-            Session::Initializing(peer) | Session::Ready(peer) => Some(peer),
+            Session::Open(peer) => Some(peer),
         }
     }
 
@@ -129,16 +126,8 @@ impl Session {
             Some(Value::Object(capabilities)) => kept(capabilities),
             Some(_) => return Err(wrong_params("capabilities", "an object")),
         };
-        *self = Session::Initializing(Peer { capabilities, ..Peer::new(revision, client) });
+        *self = Session::Open(Peer::declaring(revision, client, capabilities));
         Ok(revision)
-    }
-
-    /// Ends the handshake.
-    pub(super) fn initialized(&mut self) {
-        *self = match std::mem::take(self) {
-            Session::Initializing(peer) => Session::Ready(peer),
-            other => other,
-        };
     }
 }
 
@@ -202,13 +191,8 @@ mod tests {
 
     #[test]
     fn is_kept_as_json() {
-        let mut session = open(json!({"protocolVersion": "2025-03-26"})).unwrap();
-        session.initialized();
-        assert!(matches!(session, Session::Ready(_)));
+        let session = open(json!({"protocolVersion": "2025-03-26"})).unwrap();
         let kept = serde_json::to_string(&session).unwrap();
         assert_eq!(serde_json::from_str::<Session>(&kept).unwrap(), session);
-        let mut none = Session::Stateless;
-        none.initialized();
-        assert_eq!(none, Session::Stateless);
     }
 }

@@ -71,7 +71,7 @@ pub struct Started {
     pub already_running: bool,
 }
 
-/// What the call began that this tool answered so.
+/// The training job that `answer`, a result of this tool, names; `None` where it names none.
 pub fn started(answer: &str) -> Option<Started> {
     #[derive(Deserialize)]
     struct Numbered {

@@ -69,7 +69,7 @@ pub trait Host: Clone + Send + Sync + 'static {
         Some(self.clone())
     }
 
-    /// What happens from now on; what `filter` wants as it is now is no news.
+    /// Tells of what changes from now on. How things stand now is where it starts from and is not told.
     ///
     /// # Errors
     /// What keeps it from looking.

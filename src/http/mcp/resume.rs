@@ -95,8 +95,8 @@ impl Tape {
         format!("id: {}.0\nretry: {RETRY_MS}\ndata: \n\n", self.number).into()
     }
 
-    /// What was said after the first `has` events and what will be, until the end, or until it is another connection's
-    /// turn; on the connection that it began on, `None`.
+    /// Mails what was said after the first `has` events and what will be, until the end, or until another connection carries
+    /// it. `has` is `None` for the connection that it began on. There is no last event beside those.
     pub(super) async fn play(self, has: Option<u64>, mail: Mail) -> Option<Bytes> {
         let turn = has.map_or(0, |_| self.next_turn());
         let mut has = has.unwrap_or(0);
@@ -128,7 +128,7 @@ impl Tape {
         turn
     }
 
-    /// Nothing to say is the wish to let the connection go.
+    /// Keeps an event; an empty one is the wish to let the connection go ([`Mail::hang_up`]).
     fn put(&self, event: Bytes) {
         self.said.send_modify(|said| {
             if event.is_empty() {

@@ -131,13 +131,14 @@ fn shakes_hands_in_each_legacy_revision() {
             json!({"protocolVersion": agreed, "capabilities": {"tools": {}}, "serverInfo": server,
                 "instructions": "Reads a shop."})
         );
-        assert!(matches!(session, Session::Initializing(_)));
+        let opened = session.clone();
+        assert!(matches!(opened, Session::Open(_)));
         let done = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         assert_eq!(
             answer(engine().handle(&mut session, View::Full, None, message(done))),
             (202, Value::Null)
         );
-        assert!(matches!(session, Session::Ready(_)));
+        assert_eq!(session, opened);
     };
     let plain = json!({"name": "shop", "version": "1.2.3"});
     let titled = json!({"name": "shop", "title": "Shop", "version": "1.2.3"});
