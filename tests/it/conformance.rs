@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::support::{Server, key};
+use chaterimo::app::App;
+use chaterimo::clock::Clock;
 use chaterimo::http::Limits;
 
 /// Runs `chaterimo conformance` with `arguments`.
@@ -110,6 +112,17 @@ fn nothing_fails_on_stdio() {
     let data = folder.path().to_str().unwrap();
     let arguments = ["--output", "json", "--", env!("CARGO_BIN_EXE_chaterimo"), "stdio", "--data-dir", data];
     check(&conformance(&arguments, Some(&key)), &STDIO);
+}
+
+#[test]
+fn a_training_is_watched_as_a_task_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = App::open(folder.path(), Clock::System, false, Vec::new()).unwrap();
+    let key = crate::training::fill(&app);
+    let (data, call) = (folder.path().to_str().unwrap(), "retrain_chatbot={\"chatbot_id\": 1}");
+    let what = ["--revision", "2026-07-28", "--only", "tasks", "--call", call, "--output", "json"];
+    let server = ["--", env!("CARGO_BIN_EXE_chaterimo"), "stdio", "--data-dir", data];
+    check(&conformance(&[&what[..], &server].concat(), Some(&key)), &[("2026-07-28", "")]);
 }
 
 #[test]

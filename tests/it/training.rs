@@ -13,7 +13,7 @@ fn app(folder: &TempDir) -> App {
 }
 
 /// An organisation with a chatbot and 200 products; its key.
-fn fill(app: &App) -> String {
+pub fn fill(app: &App) -> String {
     let now = app.clock.now();
     let made = app.store.write(Durability::Disk, move |tx| {
         let tenant = organisation::create(tx, "acme", "Acme", Plan::Paid, now)?.tenant;
