@@ -135,7 +135,12 @@ pub(super) async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) 
     };
     match Revision::parse(&agreed).filter(|agreed| agreed.is_modern() == asked.is_modern()) {
         Some(revision) => Ok(Bench::new(dialler.clone(), peer, revision, opening?, calls)),
-        None => Err(refused(format!("it agrees on {agreed:?}, which is no revision of that era")).await),
+        None => {
+            let agreed = one_line(&agreed, MAX_CHARS);
+            let shut = refused(format!("it agrees on {agreed:?}, which is no revision of that era")).await;
+            peer.close(Duration::from_secs(2)).await;
+            Err(shut)
+        }
     }
 }
 

@@ -100,9 +100,9 @@ const FAULTS: &[Row] = &[
         "http.no-get",
         NEW,
         "warned",
-        Says(|asked, said| match asked.method() {
-            "initialize" => said.refuse(400, -32022),
-            _ if asked.verb == "GET" => said.status = 200,
+        Hears(|asked| match asked.method() {
+            "initialize" => asked.body["method"] = json!("none"),
+            _ if asked.verb == "GET" => asked.verb = "POST".into(),
             _ => {}
         }),
     ),
@@ -299,16 +299,17 @@ fn take(value: &mut Value, pointer: &str, member: &str) {
     }
 }
 
-/// How the check of `row` ends, and why.
-async fn outcome((id, revision, _, does): Row) -> Outcome {
-    let (url, _) = serve(Some(does)).await;
+/// How the check of `row` ends, and why; and how many sessions it leaves open.
+async fn outcome((id, revision, _, does): Row) -> (Outcome, usize) {
+    let (url, sessions) = serve(Some(does)).await;
     let mut plan = plan(Target::Url(url), revision, &[id]);
     plan.calls.insert("pick".into(), json!({"choice": "a"}));
     if id.starts_with("wire.") {
         plan.only.extend(["tools.call".into(), "prompts.get".into()]);
     }
     let report = run(plan, |_| {}).await.unwrap();
-    report.findings.into_iter().find(|finding| finding.check.id == id).unwrap().outcome
+    let found = report.findings.into_iter().find(|finding| finding.check.id == id).unwrap();
+    (found.outcome, sessions.lock().unwrap().len())
 }
 
 /// Runs every row; the ids of the faults.
@@ -316,13 +317,25 @@ pub(super) async fn found() -> BTreeSet<&'static str> {
     let all: Vec<_> = FAULTS.iter().chain(NO_FAULTS).map(|row| (row, tokio::spawn(outcome(*row)))).collect();
     let mut wrong = Vec::new();
     for ((id, revision, wanted, _), outcome) in all {
-        let outcome = outcome.await.unwrap();
-        if outcome.word() != *wanted {
-            wrong.push(format!("{id} {revision} is not {wanted}, but {outcome:?}"));
+        let (outcome, left) = outcome.await.unwrap();
+        if outcome.word() != *wanted || left > 0 {
+            wrong.push(format!(
+                "{id} {revision} is not {wanted}, but {outcome:?}; {left} sessions are left open"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     FAULTS.iter().map(|(id, ..)| *id).collect()
+}
+
+#[tokio::test]
+async fn a_handshake_that_opens_no_lane_is_ended_too() {
+    let modern =
+        Says(|asked, said| said.of(asked, "initialize", |r| r["protocolVersion"] = json!("2026-07-28")));
+    let (url, sessions) = serve(Some(modern)).await;
+    let error = run(plan(Target::Url(url), OLD, &[]), |_| {}).await.err().unwrap();
+    assert!(error.public.contains("agrees on \"2026-07-28\", which is no revision of that era"), "{error}");
+    assert!(sessions.lock().unwrap().is_empty(), "left open: {sessions:?}");
 }
 
 #[tokio::test]
