@@ -97,6 +97,7 @@ impl Args {
             began: context.clock.now(),
             about: self.about.clone(),
             keep_contacts: self.keep_contacts,
+            url: self.url.clone(),
         })
     }
 }

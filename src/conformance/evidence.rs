@@ -51,14 +51,10 @@ impl Scribe {
         }
         redactor.learn_headers(&given);
         for value in given.values().filter_map(|value| value.to_str().ok()) {
-            // A field of another name may be a key too; its scheme, if it has one, is none.
-            let secret = value.rsplit(' ').next().unwrap_or(value);
-            if secret.len() >= 8 {
-                redactor.learn("header", secret);
-            }
+            redactor.learn_field(value); // One of another name may be a key too.
         }
         if let Target::Url(url) = &options.target {
-            learn_url(&mut redactor, url);
+            redactor.learn_url(url);
         }
         Scribe { target: options.target.clone(), fields, redactor }
     }
@@ -130,20 +126,6 @@ impl Scribe {
             let _ = write!(out, " --data-binary {}", quote(&String::from_utf8_lossy(&sent.body)));
         }
         out
-    }
-}
-
-/// Learns what of the server's URL may be a key: a token in the path, whoever stands before the host, and each value of
-/// the query.
-fn learn_url(redactor: &mut Redactor, url: &str) {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    redactor.path(path);
-    let query = path.split_once('?').map_or("", |(_, query)| query);
-    let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
-    for secret in values.chain(user).filter(|secret| secret.len() >= 8) {
-        redactor.learn("url", secret);
     }
 }
 
@@ -229,7 +211,7 @@ mod tests {
             let mut scribe = Scribe::new(&Options::new(Target::Url(url.into())), None);
             assert_eq!(scribe.hide(url), expected);
         };
-        check("https://a.example/mcp?a=1&key=verysecret123", "https://a.example/mcp?a=1&key=[url-1]");
+        check("https://a.example/mcp?a=1&key=verysecret123", "https://a.example/mcp?a=1&key=[secret-1]");
         check("https://a.example?access_token=verysecret123", "https://a.example?access_token=[secret-1]");
         check("https://anna:verysecret@a.example/mcp/", "https://[url-1]@a.example/mcp/");
         check("https://a.example/mcp/t/verysecret123/", "https://a.example/mcp/t/[token-1]/");

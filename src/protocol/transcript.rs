@@ -185,6 +185,16 @@ pub fn line_of(value: &impl Serialize) -> String {
     String::from_utf8(line).unwrap_or_default() // serde_json writes UTF-8.
 }
 
+/// What stands in the place of a message of so many bytes that no line can hold it.
+pub fn left_out(bytes: usize) -> Value {
+    format!("[{bytes} bytes]").into()
+}
+
+/// Whether `message` stands in the place of one that was too long.
+pub fn is_left_out(message: &Value) -> bool {
+    message.as_str().is_some_and(|text| text.starts_with('[') && text.ends_with(" bytes]"))
+}
+
 /// `text` without a last line that has no newline and is no JSON.
 fn whole_lines(text: &str) -> &str {
     let (whole, last) = text.rsplit_once('\n').unwrap_or(("", text));

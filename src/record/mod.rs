@@ -22,7 +22,8 @@ use self::redact::Redactor;
 use crate::clock::{self, Time};
 use crate::error::{Error, Result};
 use crate::protocol::transcript::{
-    Endpoint, From, HEADERS, Header, Http, Line, Transport, VERSION, client_of, line_of,
+    Endpoint, From, HEADERS, Header, Http, Line, MAX_LINE_BYTES, MAX_LINES, Transport, VERSION, client_of,
+    left_out, line_of,
 };
 use crate::protocol::wire::ClientInfo;
 
@@ -46,6 +47,8 @@ pub struct Options {
     pub about: Option<String>,
     /// Leave e-mail addresses and phone numbers as they are.
     pub keep_contacts: bool,
+    /// Over HTTP, the server's URL: what of it may be a key is taken out.
+    pub url: Option<String>,
 }
 
 /// Notes messages; cheap to clone.
@@ -148,6 +151,8 @@ struct Writer {
     header: Option<Header>,
     held: Vec<Line>,
     written: usize,
+    /// There was more to write than a reader takes.
+    is_full: bool,
 }
 
 impl Writer {
@@ -156,8 +161,11 @@ impl Writer {
         let (transport, recorded_at, about) = (options.transport, Some(options.began), options.about);
         let client = ClientInfo::default();
         let header = Header { transcript: VERSION, client, transport, endpoint, recorded_at, about };
-        let redactor = Redactor::new(options.keep_contacts);
-        Writer { file, redactor, header: Some(header), held: Vec::new(), written: 0 }
+        let mut redactor = Redactor::new(options.keep_contacts);
+        if let Some(url) = &options.url {
+            redactor.learn_url(url);
+        }
+        Writer { file, redactor, header: Some(header), held: Vec::new(), written: 0, is_full: false }
     }
 
     fn run(mut self, notes: &mpsc::Receiver<Option<Note>>) -> io::Result<usize> {
@@ -201,9 +209,32 @@ impl Writer {
         std::mem::take(&mut self.held).iter().try_for_each(|line| self.write(line))
     }
 
+    /// Writes what a reader takes: of a longer message only that it was there, and of more lines none.
     fn write(&mut self, line: &Line) -> io::Result<()> {
+        if self.written >= MAX_LINES {
+            self.overflow();
+            return Ok(());
+        }
         self.written += 1;
-        self.file.write_all(line_of(line).as_bytes())
+        let text = line_of(line);
+        if text.len() <= MAX_LINE_BYTES {
+            return self.file.write_all(text.as_bytes());
+        }
+        let bytes = line.message.as_ref().map_or(0, |message| message.to_string().len());
+        let short = Line { message: Some(left_out(bytes)), http: line.http.clone(), ..*line };
+        self.file.write_all(line_of(&short).as_bytes())
+    }
+
+    /// Says once on stderr that nothing more is noted.
+    fn overflow(&mut self) {
+        if !std::mem::replace(&mut self.is_full, true) {
+            let text = format!(
+                "chaterimo: The recording has {MAX_LINES} messages, the most that can be read again; what follows is \
+                 passed on and not noted.\n"
+            );
+            // Where stderr is gone there is nobody left to tell.
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
     }
 
     fn line(&mut self, note: Note) -> Line {
@@ -218,6 +249,9 @@ impl Writer {
 
     fn http(&mut self, head: Head) -> Http {
         self.redactor.learn_headers(&head.headers);
+        if head.method.is_some() {
+            self.redactor.learn_keys(&head.headers);
+        }
         let mut http = Http { method: head.method, status: head.status, ..Http::default() };
         for name in HEADERS {
             let Some(value) = head.headers.get(name) else { continue };

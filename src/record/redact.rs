@@ -25,9 +25,10 @@ const PREFIXES: [(&str, &str); 9] = [
 /// The fewest characters after a prefix that make a key, and the fewest of a secret that is sought everywhere.
 const MIN_SECRET: usize = 8;
 /// Members whose text is a secret wherever they stand.
-const SECRET_MEMBERS: [&str; 11] = [
+const SECRET_MEMBERS: [&str; 12] = [
     "access_token",
     "api_key",
+    "apikey",
     "assertion",
     "authorization",
     "client_assertion",
@@ -40,6 +41,23 @@ const SECRET_MEMBERS: [&str; 11] = [
 ];
 /// Members whose text is a secret in queries, forms and JSON outside MCP, where tools may mean something else by them.
 const OAUTH_MEMBERS: [&str; 5] = ["code", "csrf", "device_code", "state", "token"];
+/// How the names of header fields, and of values in queries and forms, end where the value is a credential, whatever the
+/// server calls it: `X-Api-Key`, `apikey`, `sig`.
+const SECRET_ENDS: [&str; 13] = [
+    "auth",
+    "authorization",
+    "cookie",
+    "credential",
+    "jwt",
+    "key",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "sig",
+    "signature",
+    "token",
+];
 /// How members' names end whose text is a phone number in whatever form, and those whose text is none.
 const PHONE_MEMBERS: [&str; 5] = ["contact", "fax", "mobile", "phone", "whatsapp"];
 const ID_MEMBERS: [&str; 11] =
@@ -50,6 +68,8 @@ const MIN_PHONE_DIGITS: usize = 5;
 const MAX_WORD: usize = 256;
 /// Parameters of a challenge that may follow the name of its scheme as a credential does, and are none.
 const CHALLENGE_PARAMETERS: [&str; 2] = ["error_description", "resource_metadata"];
+/// The fewest characters of a value in the server's URL that are a key though they have no digits.
+const MIN_RANDOM: usize = 20;
 /// A text that is not JSON is kept up to this many bytes.
 const MAX_TEXT: usize = 64 * 1024;
 
@@ -100,6 +120,34 @@ impl Redactor {
         for value in headers.get_all(SET_COOKIE).iter().filter_map(text_of) {
             self.learn_cookie(value.split(';').next().unwrap_or_default());
         }
+    }
+
+    /// Learns what a request carries in fields of names of their own, such as `X-Api-Key`.
+    pub fn learn_keys(&mut self, headers: &HeaderMap) {
+        for (_, value) in headers.iter().filter(|(name, _)| is_secret_name(name.as_str())) {
+            if let Some(value) = text_of(value) {
+                self.learn_field(value);
+            }
+        }
+    }
+
+    /// Learns the value of a header field that is a credential; its scheme, if it has one, is none.
+    pub fn learn_field(&mut self, value: &str) {
+        self.learn_long("header", value.rsplit(' ').next().unwrap_or(value));
+    }
+
+    /// Learns what of a server's URL may be a key: a token in the path, whoever stands before the host, and the values of
+    /// the query that are called like one or look like one.
+    pub fn learn_url(&mut self, url: &str) {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        self.path(path);
+        if let Some((user, _)) = authority.rsplit_once('@') {
+            self.learn_long("url", user);
+        }
+        let query = path.split_once('?').map_or("", |(_, query)| query);
+        let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+        values.filter(|value| looks_random(value)).for_each(|value| self.learn_long("url", value));
     }
 
     fn learn_cookie(&mut self, pair: &str) {
@@ -287,7 +335,9 @@ impl Redactor {
     /// `name=value&…`, in a query or a form.
     fn pairs(&mut self, pairs: &str) -> String {
         let redacted = pairs.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, value)) if is_secret_member(name, false) && !value.is_empty() => {
+            Some((name, value))
+                if (is_secret_member(name, false) || is_secret_name(name)) && !value.is_empty() =>
+            {
                 format!("{name}={}", self.learn("secret", value))
             }
             _ => self.address(pair),
@@ -307,6 +357,18 @@ fn is_word(c: char) -> bool {
 fn is_secret_member(name: &str, is_mcp: bool) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
     SECRET_MEMBERS.contains(&&*name) || (!is_mcp && OAUTH_MEMBERS.contains(&&*name))
+}
+
+/// Whether a header field, or a value in a query, is a credential by its name.
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a value is made by a machine: a word such as `products`, a number and a date are not.
+fn looks_random(value: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| value.as_bytes().iter().any(is);
+    value.len() >= MIN_RANDOM || (has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic))
 }
 
 /// Where in `word` a secret with this prefix begins: not within another word, and long enough.
@@ -539,6 +601,47 @@ mod tests {
             "/authorize?client_id=a&state=[secret-1]&code_challenge=c",
         );
         check("/callback?code=abc&iss=https://x.example", "/callback?code=[secret-1]&iss=https://x.example");
+    }
+
+    #[test]
+    fn keys_in_queries_are_known_by_their_names() {
+        let check = |path: &str, expected: &str| assert_eq!(Redactor::default().path(path), expected);
+        for name in ["key", "apikey", "api_key", "X-API-Key", "sig", "authToken", "auth", "pwd"] {
+            check(&format!("/mcp?a=1&{name}=verysecret123"), &format!("/mcp?a=1&{name}=[secret-1]"));
+        }
+        let kept = "/mcp?keyword=verysecret123&token_type_hint=refresh_token&toolset=products&key=";
+        check(kept, kept);
+        let form = b"token_type_hint=refresh_token&apikey=verysecret123";
+        let redacted = Redactor::default().message(form, true);
+        assert_eq!(redacted, Some("token_type_hint=refresh_token&apikey=[secret-1]".into()));
+    }
+
+    #[test]
+    fn what_may_be_a_key_in_the_servers_url_is_known_everywhere() {
+        let check = |url: &str, text: &str, expected: &str| {
+            let mut redactor = Redactor::default();
+            redactor.learn_url(url);
+            assert_eq!(redactor.text(text), expected, "{url}");
+        };
+        check("https://a.example/mcp?u=verysecret123", "you are verysecret123", "you are [url-1]");
+        check("https://a.example/mcp?u=verysecretandverylong", "verysecretandverylong", "[url-1]");
+        check("https://a.example?u=a%2Fb&key=verysecret", "verysecret", "[secret-1]");
+        check("https://anna:verysecret@a.example/mcp", "anna:verysecret", "[url-1]");
+        check("https://a.example/mcp/t/verysecret123/", "verysecret123", "[token-1]");
+        let words = "products of 2025-11-25, 12345678";
+        check("https://a.example/?set=products&version=2025-11-25&shop=12345678", words, words);
+    }
+
+    #[test]
+    fn fields_of_any_name_that_carry_a_key_are_known() {
+        let mut redactor = Redactor::default();
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", HeaderValue::from_static("verysecret123"));
+        headers.insert("x-auth-token", HeaderValue::from_static("Key othersecret456"));
+        headers.insert("user-agent", HeaderValue::from_static("products/1.2.3456"));
+        redactor.learn_keys(&headers);
+        let text = redactor.text("verysecret123 othersecret456 products/1.2.3456");
+        assert_eq!(text, "[header-1] [header-2] products/1.2.3456");
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn options(folder: &tempfile::TempDir) -> Options {
         began: Time(1_000),
         about: None,
         keep_contacts: false,
+        url: None,
     }
 }
 
@@ -176,6 +177,41 @@ async fn other_paths_pass_too_and_a_dead_server_is_noted() {
     let lines = recorded.finish().lines;
     assert_eq!(lines[1].http.as_ref().unwrap().status, Some(502));
     assert_eq!(lines[1].message, Some("http://127.0.0.1:1 cannot be reached: connection refused.".into()));
+}
+
+#[test]
+fn a_message_that_no_line_holds_is_noted_by_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = Recording::begin(options(&folder)).unwrap();
+    let body = |text: String| Bytes::from(json!({"jsonrpc": "2.0", "id": 1, "result": text}).to_string());
+    // It would fit but for what stands around it.
+    let long = body("x ".repeat((MAX_LINE_BYTES - body(String::new()).len()) / 2));
+    let head = || Some(Head { status: Some(200), ..Head::default() });
+    recording.recorder().note(From::Server, Some(1), head(), long.clone());
+    recording.recorder().note(From::Server, Some(2), head(), body("short".into()));
+    recording.finish().unwrap();
+    let text = std::fs::read_to_string(folder.path().join("out")).unwrap();
+    let lines = Transcript::parse(&text).unwrap().lines;
+    assert_eq!(lines[0].message, Some(format!("[{} bytes]", long.len()).into()));
+    assert_eq!(lines[0].http.as_ref().unwrap().status, Some(200));
+    assert_eq!(lines[1].message.as_ref().unwrap()["result"], "short");
+}
+
+#[tokio::test]
+async fn keys_of_whatever_name_are_not_noted() {
+    let server = serve(|request: Request<Bytes>| async move {
+        let key = request.headers()["x-api-key"].to_str().unwrap();
+        whole(200, "application/json", json!({"jsonrpc": "2.0", "id": 1, "result": {"key": key}}).to_string())
+    })
+    .await;
+    let recorded = Recorded::before(&server).await;
+    let request = Request::post(format!("{}?apikey=firstsecret&u=a", recorded.url));
+    let request = request.header("x-api-key", "secondsecret").body("{}".into()).unwrap();
+    let body = send(request).await.into_body().collect(1_000).await.unwrap();
+    assert!(String::from_utf8_lossy(&body).contains("secondsecret"), "{body:?}");
+    let text = recorded.finish().to_text();
+    assert!(!text.contains("secondsecret") && !text.contains("firstsecret"), "{text}");
+    assert!(text.contains("?apikey=[secret-1]&u=a") && text.contains("[header-1]"), "{text}");
 }
 
 #[tokio::test]

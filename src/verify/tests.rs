@@ -86,6 +86,23 @@ async fn a_server_that_does_not_know_the_modern_era_in_its_own_words_is_compared
     assert_eq!(lines, [2, 6], "{:?}", report.differences);
 }
 
+#[tokio::test]
+async fn an_answer_that_the_recorder_could_not_hold_is_not_compared() {
+    const TOO_LONG: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"http","endpoint":"full"}
+{"at_ms":0,"from":"client","exchange":1,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}}
+{"at_ms":1,"from":"server","exchange":1,"http":{"status":200},"message":"[5000000 bytes]"}
+"#;
+    let check = async |status: u16, expected: usize| {
+        let answer = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}"#;
+        let server = serve(move |_: Request<Bytes>| async move { whole(status, "application/json", answer) });
+        let dialler = Dialler::new(Options::new(Target::Url(server.await))).unwrap();
+        let report = verify(&Transcript::parse(TOO_LONG).unwrap(), &dialler, &[]).await.unwrap();
+        assert_eq!((report.unanswered, report.differences.len()), (1, expected), "{report:?}");
+    };
+    check(200, 0).await;
+    check(202, 1).await;
+}
+
 /// The recording of a client that knows the legacy era alone.
 fn legacy() -> Transcript {
     let lines: Vec<_> = RECORDED.lines().filter(|line| !line.contains("\"id\":0")).collect();

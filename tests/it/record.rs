@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use chaterimo::protocol::transcript::{From, Transcript, Transport};
+use chaterimo::protocol::transcript::{From, MAX_LINES, Transcript, Transport};
 
 /// A recorder that writes `out.jsonl` in `home`.
 fn start(home: &Path, arguments: &[&str]) -> Child {
@@ -67,6 +67,16 @@ fn a_command_that_fails_is_told_and_what_it_said_is_kept() {
     assert_eq!(transcript.lines.len(), 1);
     let (output, _) = run(&["sh", "-c", "kill -9 $$"], b"");
     assert_eq!(output.status.code(), Some(128 + 9));
+}
+
+#[test]
+fn more_than_can_be_read_again_passes_and_is_not_noted() {
+    let lines = MAX_LINES + 3;
+    let (output, transcript) = record(&["wc", "-l"], "1\n".repeat(lines).as_bytes());
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), lines.to_string());
+    assert_eq!(transcript.lines.len(), MAX_LINES);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told.matches("passed on and not noted").count(), 1, "{told}");
 }
 
 #[test]
