@@ -10,6 +10,7 @@
 mod choice;
 mod filter;
 mod sqlite;
+mod sync;
 #[cfg(test)]
 pub(crate) mod testing;
 mod writer;

@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use rusqlite::Connection;
 
+use super::sync::Syncer;
 use super::{SystemTx, sqlite};
 use crate::error::{Error, Kind, Result};
 
 /// What a commit must survive before the answer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The death of the process: the operating system has it. For the call log, the counters and when something was
+    /// The death of the process: the operating system has it, and the disk about a second later. For the call log, the counters and when something was
     /// last used; never for what a credential stands for, because grants that are kept outlive such a commit.
     Process,
     /// A power cut: it is on the disk. For what a user changed, and for credentials.
@@ -30,6 +31,7 @@ pub struct Writer {
     /// What [`Writer::version`] is while a transaction holds the connections that commits for the log alone: nobody
     /// else can commit meanwhile. [`UNKNOWN`] at any other time.
     held: AtomicI64,
+    sync: Syncer,
 }
 
 /// No version of SQLite's.
@@ -52,7 +54,8 @@ impl Writer {
             disk: sqlite::open_writer(path, true)?,
         };
         let held = AtomicI64::new(UNKNOWN);
-        Ok(Writer { queue: Mutex::default(), connections: Mutex::new(connections), held })
+        let (queue, connections, sync) = (Mutex::default(), Mutex::new(connections), Syncer::new(path));
+        Ok(Writer { queue, connections, held, sync })
     }
 
     pub fn run<T: Send + 'static>(
@@ -103,7 +106,12 @@ impl Writer {
                 ran
             }),
         };
-        let Err(error) = committed else { return };
+        let Err(error) = committed else {
+            if !to_disk {
+                self.sync.committed();
+            }
+            return;
+        };
         if error.cause.is_some() {
             tracing::error!(?error, jobs = jobs.len(), "a commit failed; none of its jobs took effect");
         }

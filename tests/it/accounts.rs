@@ -488,7 +488,10 @@ fn many_who_sign_in_do_not_hold_up_calls() {
             scope.spawn(move || {
                 let email = format!("person{person}@example.com");
                 let guess = [("email", email.as_str()), ("password", "not a secret")];
-                let status = std::panic::catch_unwind(|| house.browser().submit("/login", &guess).status);
+                let status = {
+                    let submit = || house.browser().submit("/login", &guess).status;
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(submit))
+                };
                 left.fetch_sub(1, Ordering::SeqCst);
                 assert_eq!(status.unwrap(), 403);
             });

@@ -1,0 +1,142 @@
+//! What was committed for the log alone comes to the disk within about a second: a thread moves it from the write-ahead
+//! log into the database, beside the commits and not between them. It sleeps while nothing is committed.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::sqlite;
+use crate::error::Result;
+
+/// From the first commit that is not yet on the disk until it is brought there.
+const DELAY: Duration = Duration::from_millis(800);
+
+/// Brings commits to the disk until dropped. The thread begins with the first of them.
+pub struct Syncer {
+    shared: Arc<Shared>,
+    thread: OnceLock<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    path: PathBuf,
+    /// Whether there is anything to bring to the disk.
+    due: AtomicBool,
+    ended: Mutex<bool>,
+    stirred: Condvar,
+}
+
+impl Syncer {
+    pub fn new(path: &Path) -> Syncer {
+        let (due, ended) = (AtomicBool::new(false), Mutex::new(false));
+        let shared = Shared { path: path.to_owned(), due, ended, stirred: Condvar::new() };
+        Syncer { shared: Arc::new(shared), thread: OnceLock::new() }
+    }
+
+    /// Says that there was a commit that the operating system alone has.
+    pub fn committed(&self) {
+        if self.shared.due.swap(true, SeqCst) {
+            return;
+        }
+        self.thread.get_or_init(|| {
+            let shared = Arc::clone(&self.shared);
+            let thread = thread::Builder::new().name("sync".to_owned()).spawn(move || shared.run());
+            thread
+                .inspect_err(|cause| tracing::error!(%cause, "no thread could be started to sync the log"))
+                .ok()
+        });
+        drop(self.shared.lock()); // The thread is either before its look at `due` or waiting.
+        self.shared.stirred.notify_all();
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        *self.shared.lock() = true;
+        self.shared.stirred.notify_all();
+        if let Some(Some(thread)) = self.thread.take() {
+            let _ = thread.join(); // What it panicked with is in the log.
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut connection = None;
+        while self.wait() {
+            self.due.store(false, SeqCst);
+            if let Err(error) = self.sync(&mut connection) {
+                tracing::warn!(?error, "the latest of the log of calls could not be brought to the disk");
+                connection = None;
+            }
+        }
+    }
+
+    /// Waits until something has been due for a while; `false` once all is over.
+    fn wait(&self) -> bool {
+        let idle = |ended: &mut bool| !*ended && !self.due.load(SeqCst);
+        let ended = self.stirred.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        let waited = self.stirred.wait_timeout_while(ended, DELAY, |ended| !*ended);
+        !*waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn sync(&self, connection: &mut Option<Connection>) -> Result<()> {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(sqlite::open_writer(&self.path, false)?),
+        };
+        sqlite::checkpoint(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+    use crate::store::organisation::{self, Plan};
+    use crate::store::{DATABASE_FILE, Durability, Store};
+
+    #[test]
+    fn what_is_committed_for_the_log_comes_to_the_database_soon() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let create = |slug: &'static str| {
+            let create = move |tx: &crate::store::SystemTx<'_>| {
+                organisation::create(tx, slug, slug, Plan::Free, Time(0)).map(|_| ())
+            };
+            store.write(Durability::Process, create).unwrap();
+        };
+        // The database's file without the log beside it is what the disk is sure to have.
+        let on_disk = || {
+            let copy = tempfile::tempdir().unwrap();
+            std::fs::copy(folder.path().join(DATABASE_FILE), copy.path().join(DATABASE_FILE)).unwrap();
+            let connection = Connection::open(copy.path().join(DATABASE_FILE)).unwrap();
+            connection.query_row("SELECT count(*) FROM organisation", [], |row| row.get(0)).unwrap_or(0)
+        };
+        for (expected, slug) in [(1, "first"), (2, "second")] {
+            create(slug);
+            let soon = (0..1_000).any(|_| {
+                thread::park_timeout(Duration::from_millis(10));
+                on_disk() == expected
+            });
+            assert!(soon, "{slug}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_dropped_waits_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.write(Durability::Process, |_| Ok(())).unwrap();
+        let before = crate::clock::instant();
+        drop(store);
+        assert!(crate::clock::since(before) < DELAY);
+    }
+}
