@@ -13,7 +13,7 @@ pub mod turns;
 use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use super::meta::CLIENT;
@@ -129,7 +129,7 @@ pub struct Http {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Of a response.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "status")]
     pub status: Option<u16>,
     /// Those of [`HEADERS`] that were there; names in lower case.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -161,6 +161,15 @@ impl Transcript {
     pub fn to_text(&self) -> String {
         let lines = self.lines.iter().map(line_of);
         std::iter::once(line_of(&self.header)).chain(lines).collect()
+    }
+}
+
+/// A status that HTTP can say (RFC 9110, section 15: three digits).
+fn status<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<Option<u16>, D::Error> {
+    let status = Option::<u16>::deserialize(source)?;
+    match status.filter(|status| !(100..1_000).contains(status)) {
+        Some(none) => Err(de::Error::custom(format!("{none} is no HTTP status"))),
+        None => Ok(status),
     }
 }
 
