@@ -1,5 +1,9 @@
 //! Over HTTP: each message a POST, answers as JSON or as events.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +13,7 @@ use serde_json::Value;
 
 use super::exchange::{End, Exchange, Headers, Raw, Wait};
 use super::replies::Replies;
-use super::{AFTER_ANSWER, MAX_MESSAGE};
+use super::{AFTER_ANSWER, MAX_MESSAGE, MAX_MESSAGES};
 use crate::client::{Body, Client};
 use crate::clock;
 use crate::error::{Error, Result};
@@ -20,8 +24,6 @@ use crate::protocol::rpc::is_request;
 const AGENT: &str = concat!("chaterimo-peer/", env!("CARGO_PKG_VERSION"));
 /// How often a legacy stream that broke before its answer is taken up again.
 const RESUMPTIONS: usize = 5;
-/// The most messages of one stream that are read: a server that goes on and on is broken off.
-const MAX_MESSAGES: usize = 10_000;
 /// The longest pause before that, whatever the server wants.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -62,20 +64,59 @@ impl Http {
     async fn read(&self, stream: &mut Stream, session: &Headers, deadline: std::time::Instant) -> Result<()> {
         while stream.wants_more() {
             let left = deadline.saturating_duration_since(clock::instant());
-            let Some(message) = stream.next(left).await? else { return Ok(()) };
-            if is_request(&message) {
-                let reply = self.replies.to(&message);
-                let headers = session
-                    .clone()
-                    .with("content-type", "application/json")
-                    .with("accept", "application/json, text/event-stream");
-                let raw =
-                    Raw { method: "POST".into(), headers, body: reply.to_string().into(), ..Raw::default() };
-                self.open(raw).await?;
+            let heard = stream.next(left).await?;
+            self.answer(stream, session).await?;
+            if heard.is_none() {
+                return Ok(());
             }
         }
         stream.finish().await;
         Ok(())
+    }
+
+    /// Answers what was asked on `stream`, with the fields of `session`.
+    async fn answer(&self, stream: &mut Stream, session: &Headers) -> Result<()> {
+        while let Some(question) = stream.asked.pop_front() {
+            let reply = self.replies.to(&question);
+            let headers = session
+                .clone()
+                .with("content-type", "application/json")
+                .with("accept", "application/json, text/event-stream");
+            let raw =
+                Raw { method: "POST".into(), headers, body: reply.to_string().into(), ..Raw::default() };
+            self.open(raw).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers what was asked on a stream that the server writes to by itself, in the session of that stream. That it
+    /// takes no answer is no error of the stream.
+    pub(super) async fn answer_on(&self, stream: &mut Stream) {
+        let mut session = Headers::default();
+        for name in ["mcp-protocol-version", "mcp-session-id"] {
+            if let Some(value) = stream.exchange.sent.headers.get(name) {
+                session.set(name, value);
+            }
+        }
+        let _ = self.answer(stream, &session).await;
+    }
+
+    /// Reads `streams` as long as `under_way` is, and answers what is asked there: an answer may depend on it.
+    pub(super) async fn beside<T>(
+        &self,
+        mut under_way: Pin<Box<impl Future<Output = T>>>,
+        streams: &mut [&mut Stream],
+    ) -> T {
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut under_way => return done,
+                // What is said of an answer is awaited in any case: who breaks off may not have been heard.
+                place = any(streams) => if let Some(stream) = streams.get_mut(place) {
+                    Box::pin(self.answer_on(stream)).await;
+                },
+            }
+        }
     }
 
     /// Sends: a body that is no stream is read whole, a stream is left to be read.
@@ -120,11 +161,24 @@ pub(super) fn repeat(message: &Value, headers: &mut Headers) {
     }
 }
 
+/// Waits until something came on one of `streams`: on which. For ever where nothing can come. Safe to cancel.
+async fn any(streams: &mut [&mut Stream]) -> usize {
+    poll_fn(|cx| {
+        let mut streams = streams.iter_mut();
+        let place = streams.position(|stream| !stream.has_ended() && pin!(stream.fill()).poll(cx).is_ready());
+        place.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
 /// An answer under way.
 pub(super) struct Stream {
     pub(super) exchange: Exchange,
     body: Option<(Body, Parser)>,
-    ready: std::collections::VecDeque<Value>,
+    /// What came and was not given yet.
+    ready: VecDeque<Value>,
+    /// What the server asked and was not answered yet.
+    asked: VecDeque<Value>,
     last_event_id: Option<String>,
     retry: Option<Duration>,
 }
@@ -132,7 +186,7 @@ pub(super) struct Stream {
 impl From<Exchange> for Stream {
     fn from(exchange: Exchange) -> Stream {
         let ready = exchange.messages.iter().cloned().collect();
-        Stream { exchange, body: None, ready, last_event_id: None, retry: None }
+        Stream { exchange, body: None, ready, asked: VecDeque::new(), last_event_id: None, retry: None }
     }
 }
 
@@ -166,39 +220,57 @@ impl Stream {
             if let Some(message) = self.ready.pop_front() {
                 return Ok(Some(message));
             }
-            if self.exchange.messages.len() >= MAX_MESSAGES {
-                (self.exchange.end, self.body) = (End::Broken, None);
+            if self.has_ended() {
+                return Ok(None);
             }
-            let Some((body, parser)) = &mut self.body else { return Ok(None) };
             let left = deadline.saturating_duration_since(clock::instant());
-            let chunk = match tokio::time::timeout(left, body.next_chunk()).await {
-                Ok(Ok(Some(chunk))) => chunk,
-                Ok(end) => {
-                    self.exchange.end = if end.is_ok() { End::Whole } else { End::Broken };
-                    self.body = None;
-                    return Ok(None);
-                }
-                Err(_) => {
-                    self.exchange.end = End::TimedOut;
-                    return Ok(None);
-                }
+            // A server that sends something all the time does not let the time run out by itself.
+            let filled = match left.is_zero() {
+                true => None,
+                false => tokio::time::timeout(left, self.fill()).await.ok(),
             };
-            if self.exchange.body.len() < MAX_MESSAGE {
-                self.exchange.body.extend_from_slice(&chunk);
+            let Some(filled) = filled else {
+                self.exchange.end = End::TimedOut;
+                return Ok(None);
+            };
+            filled?;
+        }
+    }
+
+    /// Reads what comes next, or that nothing more can. Safe to cancel.
+    async fn fill(&mut self) -> Result<()> {
+        if self.exchange.messages.len() >= MAX_MESSAGES {
+            (self.exchange.end, self.body) = (End::Broken, None);
+        }
+        let Some((body, parser)) = &mut self.body else { return Ok(()) };
+        let chunk = match body.next_chunk().await {
+            Ok(Some(chunk)) => chunk,
+            end => {
+                self.exchange.end = if end.is_ok() { End::Whole } else { End::Broken };
+                self.body = None;
+                return Ok(());
             }
-            self.retry = retry_in(&chunk).or(self.retry);
-            let events = parser.feed(&chunk);
-            for event in events {
-                let event = event?;
-                self.last_event_id = event.id.or(self.last_event_id.take());
-                let value = serde_json::from_str::<Value>(&event.data);
-                if let Ok(value) = value {
-                    let before = self.exchange.messages.len();
-                    self.exchange.take(value);
-                    self.ready.extend(self.exchange.messages.iter().skip(before).cloned());
-                }
+        };
+        if self.exchange.body.len() < MAX_MESSAGE {
+            self.exchange.body.extend_from_slice(&chunk);
+        }
+        self.retry = retry_in(&chunk).or(self.retry);
+        for event in parser.feed(&chunk) {
+            let event = event?;
+            self.last_event_id = event.id.or(self.last_event_id.take());
+            if let Ok(value) = serde_json::from_str::<Value>(&event.data) {
+                self.take(value);
             }
         }
+        Ok(())
+    }
+
+    fn take(&mut self, value: Value) {
+        let before = self.exchange.messages.len();
+        self.exchange.take(value);
+        let came = self.exchange.messages.iter().skip(before);
+        self.asked.extend(came.clone().filter(|message| is_request(message)).cloned());
+        self.ready.extend(came.cloned());
     }
 
     /// Whether something that came is not looked at yet, or what is waited for did not come.

@@ -30,6 +30,8 @@ use crate::error::{Error, Kind, Result};
 
 /// The largest message from a server, in bytes; also the most that is kept of one answer.
 pub const MAX_MESSAGE: usize = 32 * 1024 * 1024;
+/// The most messages that are read of one answer or stream: a server that goes on and on is broken off.
+const MAX_MESSAGES: usize = 10_000;
 /// The longest that all pauses together may take, which a server asked for.
 const ALL_PAUSES: Duration = Duration::from_secs(30);
 /// How long a stream may go on after the answer it was opened for.
@@ -282,6 +284,11 @@ impl Peer {
         self.replies.add(method, outcome);
     }
 
+    /// Forgets the answers that [`Peer::will_answer`] laid ready and the server did not ask for.
+    pub fn forget_answers(&mut self) {
+        self.replies.clear();
+    }
+
     /// The legacy handshake: asks for `version` and, when the server agrees on one, says `notifications/initialized`.
     /// What came of `initialize` is given whatever it is; `dialect` tells whether there is a session now.
     ///
@@ -427,19 +434,30 @@ impl Peer {
     /// # Errors
     /// When the server cannot be reached or breaks off, or a header cannot be sent at all.
     pub async fn raw(&mut self, raw: Raw) -> Result<Exchange> {
+        self.raw_beside(raw, Vec::new()).await
+    }
+
+    /// The same, and reads `open` meanwhile: what the server asks there is answered too, for it may wait for that. All that
+    /// came is for [`Peer::hear`].
+    ///
+    /// # Errors
+    /// Those of [`Peer::raw`].
+    pub async fn raw_beside(&mut self, raw: Raw, open: Vec<&mut Listening>) -> Result<Exchange> {
         self.dialler.count()?;
         let session = self.session_headers();
+        let mut streams: Vec<_> = open.into_iter().map(|listening| &mut listening.0).collect();
         let http = match &mut self.wire {
             Wire::Http(http) => http,
             Wire::Stdio(stdio) => return stdio.exchange(raw).await,
         };
-        let mut exchange = http.exchange(raw, &session).await?;
+        // In boxes, for whoever calls this holds the whole of it, and calls it from deep within.
+        let mut exchange = http.beside(Box::pin(http.exchange(raw, &session)), &mut streams).await?;
         if exchange.limit().is_some()
             && let Some(pause) = self.dialler.pause(&exchange)
         {
             tokio::time::sleep(pause).await;
             self.dialler.count()?;
-            exchange = http.exchange(exchange.sent, &session).await?;
+            exchange = http.beside(Box::pin(http.exchange(exchange.sent, &session)), &mut streams).await?;
         }
         self.dialler.note_refusal(&exchange);
         Ok(exchange)
@@ -470,16 +488,23 @@ impl Peer {
     }
 
     /// The next message on the stream within `patience`; `None` when none came or the stream ended. What came is noted
-    /// in the stream's exchange too.
+    /// in the stream's exchange too, and what the server asks there is answered as [`Peer::raw`] does.
     ///
     /// # Errors
     /// When the connection breaks.
     pub async fn hear(&mut self, listening: &mut Listening, patience: Duration) -> Result<Option<Value>> {
         match &mut self.wire {
-            Wire::Http(_) => listening.0.next(patience).await,
+            Wire::Http(http) => {
+                let heard = listening.0.next(patience).await;
+                Box::pin(http.answer_on(&mut listening.0)).await;
+                heard
+            }
             Wire::Stdio(stdio) => {
                 if let Some(early) = listening.0.early() {
                     return Ok(Some(early));
+                }
+                if listening.exchange().messages.len() >= MAX_MESSAGES {
+                    return Ok(None);
                 }
                 let heard = stdio.next(patience).await;
                 listening.0.exchange.messages.extend(heard.clone());

@@ -17,6 +17,11 @@ impl Replies {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back((method.to_owned(), outcome));
     }
 
+    /// Takes away what lies ready.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The answer to `request`.
     pub(super) fn to(&self, request: &Value) -> Value {
         let method = request["method"].as_str().unwrap_or_default();

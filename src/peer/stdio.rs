@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::exchange::{End, Exchange, Raw, Wait};
 use super::replies::Replies;
-use super::{MAX_MESSAGE, Options};
+use super::{MAX_MESSAGE, MAX_MESSAGES, Options};
 use crate::clock;
 use crate::error::{Error, Kind, Result, one_line};
 use crate::protocol::framing::lines::Lines;
@@ -94,31 +94,47 @@ impl Stdio {
         while waits && exchange.answer.is_none() {
             let left = deadline.saturating_duration_since(clock::instant());
             // A process that says something all the time does not let the time run out by itself.
-            let heard = if left.is_zero() { None } else { self.next(left).await };
+            let is_over = left.is_zero() || exchange.messages.len() >= MAX_MESSAGES;
+            let heard = if is_over { None } else { self.next(left).await };
             let Some(message) = heard else {
                 exchange.end = if self.lines.is_closed() { End::Broken } else { End::TimedOut };
                 break;
             };
-            exchange.body.extend_from_slice(message.to_string().as_bytes());
-            exchange.body.push(b'\n');
+            if exchange.body.len() < MAX_MESSAGE {
+                exchange.body.extend_from_slice(message.to_string().as_bytes());
+                exchange.body.push(b'\n');
+            }
             exchange.take(message);
         }
         self.has_spoken |= exchange.answer.is_some();
         Ok(exchange)
     }
 
-    /// Writes the line. What came unasked before stands first among the messages.
+    /// Writes the line. What came unasked before stands first among the messages, and is answered where it asks.
     pub(super) async fn tell(&mut self, raw: Raw) -> Result<Exchange> {
-        while let Ok(line) = self.lines.try_recv() {
-            let message = self.read_line(&line);
-            self.early.extend(message);
+        // More may come as fast as it is read.
+        for _ in 0..MAX_UNREAD {
+            let Ok(line) = self.lines.try_recv() else { break };
+            let Some(message) = self.read_line(&line) else { continue };
+            self.early.push_back(message);
         }
+        self.answer_early().await;
         if let Err(error) = self.write(&raw.body).await {
             // It has mostly ended: what it printed last may tell why.
             let _ = self.next(LAST_WORDS).await;
             return Err(error);
         }
         Ok(Exchange { sent: raw, messages: self.early.drain(..).collect(), ..Exchange::default() })
+    }
+
+    async fn answer_early(&mut self) {
+        let asked: Vec<_> = self.early.iter().filter(|message| is_request(message)).cloned().collect();
+        for question in asked {
+            let reply = self.replies.to(&question).to_string();
+            if self.write(reply.as_bytes()).await.is_err() {
+                return; // It reads no more, which what is told next will show.
+            }
+        }
     }
 
     async fn write(&mut self, line: &[u8]) -> Result<()> {

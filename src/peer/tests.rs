@@ -177,6 +177,35 @@ async fn a_process_that_is_gone_is_told_apart_from_one_that_is_silent() {
 }
 
 #[tokio::test]
+async fn a_process_that_goes_on_and_on_is_broken_off() {
+    let told = r#"'{"jsonrpc":"2.0","method":"notifications/message"}'"#;
+    let mut options =
+        Options::new(Target::Command(["sh", "-c", &format!("exec yes {told}")].map(OsString::from).to_vec()));
+    options.patience = Duration::from_secs(60);
+    let mut peer = Dialler::new(options).unwrap().dial().unwrap();
+    let asked = peer.ask("ping", Value::Null).await.unwrap();
+    assert!(asked.answer.is_none() && asked.end == End::TimedOut, "{:?}", asked.end);
+    assert_eq!(asked.messages.len(), 10_000);
+}
+
+#[tokio::test]
+async fn what_a_process_asks_before_it_is_asked_is_answered() {
+    let dialler = shell(
+        r#"echo '{"jsonrpc":"2.0","id":"s","method":"ping"}'; echo ready >&2
+           while read -r line; do
+             case $line in
+               *'"id":"s"'*) answered=1;;
+               *) echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"answered\":$answered}}";;
+             esac
+           done"#,
+    );
+    let mut peer = dialler.dial().unwrap();
+    assert!(peer.last_words().await.is_some(), "it has asked");
+    let asked = peer.ask("ping", Value::Null).await.unwrap();
+    assert_eq!(asked.result(), Some(&json!({"answered": 1})));
+}
+
+#[tokio::test]
 async fn a_server_that_goes_on_and_on_is_broken_off() {
     let told = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n";
     let url = serve(move |_| async move { whole(200, "text/event-stream", told.repeat(30_000)) }).await;

@@ -7,13 +7,13 @@ use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 
 use super::instead::{is_mcp, no_mcp, printed};
-use super::streams::Open;
+use super::streams::{Open, Unasked};
 use super::{Drift, Report};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::peer::{Dialect, Dialler, End, Exchange, Peer, Raw};
 use crate::protocol::rpc::{is_request, is_response};
 use crate::protocol::transcript::compare::{Difference, Of, Pointer, compare_all};
-use crate::protocol::transcript::turns::{Kind, Turn, brief, method_of, version_of};
+use crate::protocol::transcript::turns::{Kind, Said, Turn, brief, method_of, version_of};
 use crate::protocol::transcript::{Http, Transcript, is_left_out};
 
 /// The recorded fields that are sent as they were.
@@ -24,7 +24,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 pub(super) struct Run<'a> {
     pub(super) turns: &'a [Turn],
-    dialler: &'a Dialler,
+    pub(super) dialler: &'a Dialler,
     pub(super) peer: Peer,
     ignored: &'a [Pointer],
     /// Sessions of the recording, and those of now in their place.
@@ -32,12 +32,11 @@ pub(super) struct Run<'a> {
     /// Opaque texts of the recording, and those of now.
     learnt: HashMap<String, String>,
     pub(super) open: Vec<Open>,
-    /// What a process said that no turn has waited for yet.
-    pub(super) unasked: VecDeque<Value>,
+    pub(super) unasked: Unasked,
     /// The server's process has ended in the middle; a handshake starts another.
     gone: bool,
     /// The server has said something of MCP.
-    has_spoken: bool,
+    pub(super) has_spoken: bool,
     /// What it said before that, where a server may not know what it is asked.
     strange: Option<Error>,
     report: Report,
@@ -54,7 +53,7 @@ pub(super) async fn run(transcript: &Transcript, dialler: &Dialler, ignored: &[P
         sessions: HashMap::new(),
         learnt: HashMap::new(),
         open: Vec::new(),
-        unasked: VecDeque::new(),
+        unasked: Unasked::default(),
         gone: false,
         has_spoken: false,
         strange: None,
@@ -66,7 +65,7 @@ pub(super) async fn run(transcript: &Transcript, dialler: &Dialler, ignored: &[P
             run.report.unsent += usize::from(turn.is_said());
         } else if !turn.turned_away() {
             run.turn(place, turn).await?;
-            run.hear(place).await?;
+            run.hear(place).await;
         }
     }
     run.finish().await
@@ -92,31 +91,39 @@ impl Run<'_> {
                 let message = self.renewed(message);
                 self.speak_for(&message, turn);
                 self.report.messages += 1;
-                self.subscribe(place, Some(&message)).await
+                self.subscribe(place, turn, Some(&message)).await
             }
-            (Kind::Request | Kind::Notification, Some(message)) => self.say(turn, message).await,
-            (Kind::Stream, _) => self.subscribe(place, None).await,
+            (Kind::Request | Kind::Notification, Some(message)) => self.say(place, turn, message).await,
+            (Kind::Stream, _) => self.subscribe(place, turn, None).await,
             (Kind::Delete, _) if !self.peer.is_stdio() => self.delete(turn).await,
             // The client's answers go when the server asks; a sign-in is not said again.
             _ => Ok(()),
         }
     }
 
-    async fn say(&mut self, turn: &Turn, message: &Value) -> Result<()> {
+    async fn say(&mut self, place: usize, turn: &Turn, message: &Value) -> Result<()> {
         let opens = method_of(message) == Some("initialize");
         if opens && self.peer.is_stdio() && *self.peer.dialect() != Dialect::Raw {
-            let last = std::mem::replace(&mut self.peer, self.dialler.dial()?);
-            last.close(FAREWELL).await;
+            let next = match self.dialler.dial() {
+                Ok(next) => next,
+                Err(error) => {
+                    self.gone = true;
+                    return self.broke_off(turn, &error);
+                }
+            };
+            std::mem::replace(&mut self.peer, next).close(FAREWELL).await;
             self.gone = false;
         }
         let message = self.renewed(message);
         self.speak_for(&message, turn);
-        self.lay_answers_ready(turn);
+        self.lay_answers_ready(place, turn);
         let mut raw = self.peer.post(&message);
         if let Some(request) = &turn.request {
             self.dress(&mut raw, request);
         }
-        let exchange = match self.peer.raw(raw).await {
+        self.report.messages += 1;
+        let open = self.open.iter_mut().map(|open| &mut open.listening).collect();
+        let exchange = match self.peer.raw_beside(raw, open).await {
             Ok(exchange) if !self.has_spoken && has_ended(&exchange) => return Err(self.ended().await),
             Ok(exchange) if self.peer.is_stdio() && has_ended(&exchange) => return self.died(turn).await,
             Ok(exchange) => exchange,
@@ -125,7 +132,6 @@ impl Run<'_> {
             Err(_) if self.peer.is_stdio() => return self.died(turn).await,
             Err(error) => return self.broke_off(turn, &error),
         };
-        self.report.messages += 1;
         self.let_in(&exchange)?;
         self.know(turn, &exchange)?;
         if opens {
@@ -140,10 +146,13 @@ impl Run<'_> {
         if let Some(request) = &turn.request {
             self.dress(&mut raw, request);
         }
-        let exchange = self.peer.raw(raw).await?;
         self.report.messages += 1;
-        self.status(turn, &exchange);
+        let answered = self.peer.raw(raw).await;
         self.peer.speak(Dialect::Raw);
+        match answered {
+            Ok(exchange) => self.status(turn, &exchange),
+            Err(error) => self.broke_off(turn, &error)?,
+        }
         Ok(())
     }
 
@@ -175,21 +184,29 @@ impl Run<'_> {
         }
     }
 
-    /// What the recorded client answered when the server asked.
-    fn lay_answers_ready(&mut self, turn: &Turn) {
-        for question in turn.said.iter().map(|said| &said.message).filter(|message| is_request(message)) {
-            let answers =
-                self.turns.iter().filter(|other| other.kind == Kind::Response && other.line > turn.line);
-            let answer = answers
-                .filter_map(|other| other.message.as_ref())
-                .find(|answer| answer["id"] == question["id"]);
-            let (Some(answer), Some(method)) = (answer, method_of(question)) else { continue };
-            let mut outcome = answer.clone();
-            if let Value::Object(members) = &mut outcome {
-                members.retain(|name, _| name == "result" || name == "error");
-            }
-            self.peer.will_answer(method, outcome);
+    /// What the recorded client answered when the server asked, because of this turn or on an open stream in its time. What
+    /// the server did not ask for before is forgotten, or it would answer another question.
+    pub(super) fn lay_answers_ready(&mut self, place: usize, turn: &Turn) {
+        self.peer.forget_answers();
+        let answered = turn.said.iter().find(|said| is_response(&said.message)).map_or(0, |said| said.line);
+        let silent = |turn: &&Turn| matches!(turn.kind, Kind::Response | Kind::Other);
+        let last = place + self.turns.iter().skip(place + 1).take_while(silent).count();
+        let in_time = |said: &&Said| said.line < answered || said.after.is_none_or(|after| after <= last);
+        let open = self.open.iter().flat_map(|open| open.due.iter().take_while(in_time));
+        let ready: Vec<_> = turn.said.iter().chain(open).filter_map(|said| self.answer_to(said)).collect();
+        ready.into_iter().for_each(|(method, outcome)| self.peer.will_answer(&method, outcome));
+    }
+
+    /// The method of a question, and what the recorded client answered.
+    fn answer_to(&self, question: &Said) -> Option<(String, Value)> {
+        let method = method_of(&question.message).filter(|_| is_request(&question.message))?;
+        let later = self.turns.iter().filter(|turn| turn.kind == Kind::Response && turn.line > question.line);
+        let mut answers = later.filter_map(|turn| turn.message.as_ref());
+        let mut outcome = answers.find(|answer| answer["id"] == question.message["id"])?.clone();
+        if let Value::Object(members) = &mut outcome {
+            members.retain(|name, _| name == "result" || name == "error");
         }
+        Some((method.to_owned(), outcome))
     }
 
     /// # Errors
@@ -293,7 +310,7 @@ impl Run<'_> {
             }
         }
         match self.peer.is_stdio() {
-            true => self.unasked.extend(told),
+            true => told.into_iter().for_each(|now| self.unasked.keep(now)),
             false => told.iter().for_each(|now| self.differs(turn, Some(now), "", None, Some(now))),
         }
     }
@@ -341,7 +358,7 @@ impl Run<'_> {
     }
 
     /// The process ended at this message: that is one difference, and what was to come after it is not sent.
-    async fn died(&mut self, turn: &Turn) -> Result<()> {
+    pub(super) async fn died(&mut self, turn: &Turn) -> Result<()> {
         self.gone = true;
         let words = self.peer.last_words().await.unwrap_or_default();
         let why = words.lines().last().map(|line| format!(": {}", line.trim())).unwrap_or_default();
@@ -350,8 +367,7 @@ impl Run<'_> {
     }
 
     /// The server was there, and is no more, or broke its answer off: that is a difference.
-    fn broke_off(&mut self, turn: &Turn, error: &Error) -> Result<()> {
-        self.report.messages += 1;
+    pub(super) fn broke_off(&mut self, turn: &Turn, error: &Error) -> Result<()> {
         let recorded = turn.response().cloned();
         self.differs(turn, None, "", recorded.as_ref(), Some(&error.public.clone().into()));
         Ok(())

@@ -2,8 +2,10 @@ use bytes::Bytes;
 use hyper::{Request, Response};
 
 use super::*;
-use crate::client::testing::{TestBody, serve, whole};
+use crate::client::testing::{TestBody, serve, streamed, whole};
 use crate::peer::{Options, Target};
+
+mod asked;
 
 /// A client of both eras that asks a legacy server.
 const RECORDED: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"stdio","endpoint":"full"}
