@@ -5,6 +5,7 @@
 
 pub mod proxy;
 pub mod redact;
+mod signs;
 pub mod wrapper;
 
 use std::fs::{File, OpenOptions};
