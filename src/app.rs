@@ -211,10 +211,10 @@ impl App {
             }
             Ok((entry, arguments)) => {
                 let ended = self.commit(caller, entry, arguments, row);
-                match entry.spec.effect {
-                    Effect::Start => return self.started(caller, call, ended),
-                    Effect::Read | Effect::Update => ended,
+                if entry.spec.effect == Effect::Start && ended.flood.is_none() {
+                    return self.started(caller, call, ended);
                 }
+                ended
             }
             Err(Held::Refused(refusal)) => self.refuse(caller, refusal, row),
             Err(Held::Fault(fault)) => return self.hold(caller, call, Outcome::Fault(fault), row),
@@ -399,7 +399,8 @@ impl App {
                 let is_free = ran.as_ref().is_err_and(Refusal::is_free);
                 match is_free {
                     true => self.floods.count(caller.grant, now),
-                    false if ran.is_ok() && !reads => self.changed(entry.spec.effect),
+                    // Also one that failed: it cost a call, which is a change of what is left.
+                    false if !reads => self.changed(entry.spec.effect),
                     false => {}
                 }
                 let flood = flood.filter(|_| is_free);

@@ -87,7 +87,7 @@ impl Shared {
 fn look(shared: &Weak<Shared>) {
     let mut seen = None;
     while let Some(shared) = shared.upgrade() {
-        // While the writer is at work there is no version: the next look has one.
+        // While the writer commits there is no version: the next look has one.
         let version = shared.store.version().unwrap_or_else(|error| {
             tracing::warn!(?error, "the database does not say whether it changed");
             None

@@ -33,6 +33,7 @@ mod verify;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
@@ -186,7 +187,7 @@ struct Cli {
 pub fn run() -> ExitCode {
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
-        Err(help) => help.exit(),
+        Err(help) => without_secrets(help).exit(),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
@@ -200,6 +201,15 @@ pub fn run() -> ExitCode {
             ExitCode::from(error.kind.exit_code())
         }
     }
+}
+
+/// The error without what came, where that may be a credential that was written wrongly: it would stand in logs of CI.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let flag = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    if flag.contains("header") && error.remove(ContextKind::InvalidValue).is_some() {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
+    }
+    error
 }
 
 fn start(cli: Cli, flags: &crate::config::Flags) -> Result<ExitCode> {

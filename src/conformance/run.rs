@@ -348,6 +348,9 @@ async fn revive(bench: &mut Bench) {
     }
 }
 
+/// What is said of a process that a check ended.
+const DIED: &str = "the server's process ended";
+
 async fn examine(probe: &'static Probe, bench: &mut Bench, scribe: &mut Scribe) -> Finding {
     let check = &probe.check;
     bench.noted.clear();
@@ -362,7 +365,14 @@ async fn examine(probe: &'static Probe, bench: &mut Bench, scribe: &mut Scribe) 
     let outcome = match verdict {
         Err(Stop::Skips(why)) => Outcome::NotExercised(one_line(&scribe.hide(&why), MAX_CHARS)),
         _ if let Some(limit) = limit => Outcome::NotExercised(limit),
-        Ok(()) if was_there && bench.peer.has_gone() => check.broken("the server's process ended".to_owned()),
+        // Whatever a check is of: no message of a client may end the server.
+        Ok(()) if was_there && bench.peer.has_gone() => Outcome::Failed(DIED.to_owned()),
+        Err(Stop::Fails(text)) if was_there && bench.peer.has_gone() => {
+            Outcome::Failed(format!("{DIED}; {}", one_line(&scribe.hide(&text), MAX_CHARS)))
+        }
+        Err(Stop::Breaks(error)) if was_there && bench.peer.has_gone() => {
+            Outcome::Failed(format!("{DIED}; {}", scribe.hide(&error.public)))
+        }
         Ok(()) => Outcome::Passed,
         Err(Stop::Fails(text)) => check.broken(one_line(&scribe.hide(&text), MAX_CHARS)),
         Err(Stop::Breaks(error)) => check.broken(scribe.hide(&error.public)),

@@ -87,8 +87,19 @@ impl Host for Bearer {
 
     fn keep(&self, id: &str, was: &Session, session: &Session) -> Result<bool, Refusal> {
         let text = |session: &Session| serde_json::to_string(session).map_err(Error::internal);
-        let (was, peer) = (text(was)?, text(session)?);
-        Ok(self.site.wait_for(|| self.sessions(&self.grant).keep(id, was, peer))?)
+        let (before, peer) = (text(was)?, text(session)?);
+        Ok(self.site.wait_for(|| {
+            let sessions = self.sessions(&self.grant);
+            if sessions.keep(id, before, peer.clone())? {
+                return Ok::<_, Error>(true);
+            }
+            // An older version of this program may have written the same in other words.
+            let same = |kept: &String| serde_json::from_str::<Session>(kept).is_ok_and(|kept| kept == *was);
+            match sessions.find(id)?.filter(same) {
+                Some(kept) => sessions.keep(id, kept, peer),
+                None => Ok(false),
+            }
+        })?)
     }
 
     fn end(&self, id: &str) -> Result<bool, Refusal> {

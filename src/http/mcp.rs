@@ -47,8 +47,9 @@ const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const PARAM: &str = "mcp-param-";
 
-/// How often a change of a session is tried that others change meanwhile.
-const CHANGES_TRIED: usize = 20;
+/// How often a change of a session is tried that others change meanwhile. Each time one of them came through, and a client
+/// has no more requests under way at once than connections.
+const CHANGES_TRIED: usize = 1_000;
 
 impl<H: Host> Exchange<'_, H> {
     /// Whether a POST may come with these fields at all: before its body is read.
@@ -169,7 +170,11 @@ impl<H: Host> Exchange<'_, H> {
         let (mut responses, mut fields) = (Vec::new(), HeaderMap::new());
         for message in messages {
             let step = match changes_session(&message) {
-                true => self.change(message)?,
+                true => {
+                    let step = self.change(message)?;
+                    session = self.named_session()?;
+                    step
+                }
                 false => self.step(&mut session, message),
             };
             match step {

@@ -13,6 +13,10 @@ use super::signs::{
 };
 use crate::contacts::{self, Contact};
 
+/// The fewest characters of a member's text that is a secret by how the member's name ends.
+const MIN_NAMED: usize = 12;
+/// MCP's own member, which ends like one and is a number of the client's.
+const PROGRESS_TOKEN: &str = "progressToken";
 /// A text that is not JSON is kept up to this many bytes.
 const MAX_TEXT: usize = 64 * 1024;
 
@@ -238,7 +242,8 @@ impl Redactor {
 
     /// The text of the member `name`.
     fn member(&mut self, name: &str, text: &str, is_mcp: bool) -> String {
-        if is_secret_member(name, is_mcp) {
+        let by_name = is_secret_name(name) && text.len() >= MIN_NAMED && looks_random(text);
+        if is_secret_member(name, is_mcp) || (by_name && name != PROGRESS_TOKEN) {
             return self.learn("secret", text);
         }
         if is_json(text) {
@@ -259,7 +264,12 @@ impl Redactor {
         while let Some(open) = rest.find('"') {
             let (before, literal) = rest.split_at(open);
             let (literal, after) = literal.split_at(literal_bytes(literal));
-            let Ok(inner) = serde_json::from_str::<String>(literal) else { break };
+            let Ok(inner) = serde_json::from_str::<String>(literal) else {
+                out.push_str(before);
+                out.push_str(&self.text(literal)); // It holds half a character, which is JSON and no text.
+                rest = after;
+                continue;
+            };
             let is_name = after.trim_start().starts_with(':');
             let shown = self.member(if is_name { "" } else { &name }, &inner, is_mcp);
             out.push_str(before);
@@ -311,6 +321,7 @@ mod tests {
         let check =
             |text: &str, expected: &str| assert_eq!(Redactor::default().text(text), expected, "{text}");
         check("the key cha_0123456789abcdef.", "the key [key-1].");
+        check("sk_live_abcdefgh1 ghp_abcdefgh2 AKIAIOSFODNN7EXAMPLE", "[key-1] [token-1] [key-2]");
         check("cha_0123456789 mat_0123456789 cha_0123456789", "[key-1] [token-1] [key-1]");
         check("Authorization: Bearer abcdefgh123", "Authorization: Bearer [token-1]");
         check("bearer of news", "bearer of news");
@@ -431,6 +442,24 @@ mod tests {
         check(r#"{"password": "x", "b": "y"}"#, r#"{"password": "[secret-1]", "b": "y"}"#);
         check(r#"{"a": "{\"b\": \"\\nann@x.example\"}"}"#, r#"{"a": "{\"b\": \"\\n[email-1]\"}"}"#);
         check(r#"{"ann@x.example": 1"#, r#"{"[email-1]": 1"#);
+        check(
+            r#"{"a": "cut \ud83d", "password": "x", "ann@x.example": 1}"#,
+            r#"{"a": "cut \ud83d", "password": "[secret-1]", "[email-1]": 1}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_called_a_key_or_a_token_is_one_if_it_looks_it() {
+        let check = |name: &str, text: &str, stays: bool| {
+            let body = json!({"jsonrpc": "2.0", "params": {name: text}});
+            let redacted = Redactor::default().message(body.to_string().as_bytes(), false).unwrap();
+            assert_eq!(redacted == body, stays, "{name}: {text}");
+        };
+        check("github_token", "a9f8e7d6c5b4a3f2e1d0", false);
+        check("stripeKey", "live0abcdefgh1234", false);
+        check("sort_key", "created_at", true);
+        check("key", "SKU-1", true);
+        check("progressToken", "a9f8e7d6c5b4a3f2e1d0", true);
     }
 
     proptest::proptest! {

@@ -2,8 +2,8 @@
 
 use serde::de::IgnoredAny;
 
-/// What keys and tokens begin with, and what they are called then.
-pub(super) const PREFIXES: [(&str, &str); 9] = [
+/// What keys and tokens begin with, ours first, and what they are called then.
+pub(super) const PREFIXES: [(&str, &str); 19] = [
     ("cha_", "key"),
     ("chu_", "token"),
     ("mcs_", "session"),
@@ -13,6 +13,16 @@ pub(super) const PREFIXES: [(&str, &str); 9] = [
     ("mar_", "request"),
     ("mbs_", "cookie"),
     ("min_", "link"),
+    ("AKIA", "key"),
+    ("ghp_", "token"),
+    ("github_pat_", "token"),
+    ("glpat-", "token"),
+    ("sk-ant-", "key"),
+    ("sk-proj-", "key"),
+    ("sk_live_", "key"),
+    ("sk_test_", "key"),
+    ("xoxb-", "token"),
+    ("xoxp-", "token"),
 ];
 /// The fewest characters after a prefix that make a key, and the fewest of a secret that is sought everywhere.
 pub(super) const MIN_SECRET: usize = 8;

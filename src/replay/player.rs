@@ -117,7 +117,8 @@ impl Player {
     /// Where MCP was spoken, such as `/mcp/`.
     pub fn path(&self) -> Option<&str> {
         let spoken = self.turns.iter().find(|turn| turn.kind == Kind::Request)?;
-        spoken.request.as_ref()?.path.as_deref()
+        let path = spoken.request.as_ref()?.path.as_deref()?;
+        Some(path.split_once('?').map_or(path, |(path, _)| path)) // A query may hold a placeholder, and is not looked at.
     }
 
     /// Takes one message of a client that speaks `to`.

@@ -228,10 +228,11 @@ impl<'a> SystemTx<'a> {
     /// Runs `job`, which is to read alone.
     ///
     /// # Errors
-    /// `Internal` when it changed a row all the same; the transaction must then be given up.
+    /// `Internal` when it changed a row all the same, or as [`SystemTx::savepoint`]; the transaction must be given up.
     pub fn unchanged<T>(&self, job: impl FnOnce() -> T) -> Result<T> {
         let before = self.connection.total_changes();
         let answer = job();
+        sqlite::still_open(self.connection)?;
         match self.connection.total_changes() == before {
             true => Ok(answer),
             false => Err(crate::error::Error::internal("what reads alone changed a row")),

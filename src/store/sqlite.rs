@@ -122,9 +122,11 @@ pub fn open_reader(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Moves what the write-ahead log holds into the database, as far as that goes without waiting for anybody.
-pub fn checkpoint(connection: &Connection) -> Result<()> {
-    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
+/// Moves what the write-ahead log holds into the database, as far as that goes without waiting for anybody; whether that
+/// was all of it.
+pub fn checkpoint(connection: &Connection) -> Result<bool> {
+    let moved = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?);
+    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], moved)?)
 }
 
 /// A connection whose commits reach the disk (`full`), or the operating system, before they return.
@@ -171,14 +173,22 @@ pub fn savepoint<T, E>(
     };
     run(begin)?;
     let answer = job();
-    if connection.is_autocommit() {
-        return Err(Error::new(Kind::Unavailable, UNWRITABLE).because("SQLite gave up the whole transaction"));
-    }
+    still_open(connection)?;
     if answer.is_err() {
         run(undo)?;
     }
     run(end)?;
     Ok(answer)
+}
+
+/// Refuses to go on where SQLite itself gave up the whole transaction: what came next would commit by itself.
+pub fn still_open(connection: &Connection) -> Result<()> {
+    match connection.is_autocommit() {
+        true => {
+            Err(Error::new(Kind::Unavailable, UNWRITABLE).because("SQLite gave up the whole transaction"))
+        }
+        false => Ok(()),
+    }
 }
 
 /// How deep a savepoint lies.

@@ -1,5 +1,6 @@
-//! What was committed for the log alone comes to the disk within about a second: a thread moves it from the write-ahead
-//! log into the database, beside the commits and not between them. It sleeps while nothing is committed.
+//! What was committed comes to the database's file within about a second, and so to the disk what was committed for the
+//! log of calls alone: a thread moves it there from the write-ahead log, beside the commits and not between them. While
+//! somebody reads for longer than that it is tried again. It sleeps while nothing is committed.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -36,7 +37,7 @@ impl Syncer {
         Syncer { shared: Arc::new(shared), thread: OnceLock::new() }
     }
 
-    /// Says that there was a commit that the operating system alone has.
+    /// Says that there was a commit.
     pub fn committed(&self) {
         if self.shared.due.swap(true, SeqCst) {
             return;
@@ -71,11 +72,23 @@ impl Shared {
     fn run(&self) {
         let mut connection = None;
         while self.wait() {
-            self.due.store(false, SeqCst);
-            if let Err(error) = self.sync(&mut connection) {
-                tracing::warn!(?error, "the latest of the log of calls could not be brought to the disk");
-                connection = None;
-            }
+            self.sync(&mut connection);
+        }
+        if self.due.load(SeqCst) {
+            self.sync(&mut connection);
+        }
+    }
+
+    /// What cannot be moved now, because somebody reads for long, stays due.
+    fn sync(&self, connection: &mut Option<Connection>) {
+        self.due.store(false, SeqCst);
+        let moved = self.checkpoint(connection).unwrap_or_else(|error| {
+            tracing::warn!(?error, "the latest of the log of calls could not be brought to the disk");
+            *connection = None;
+            false
+        });
+        if !moved {
+            self.due.store(true, SeqCst);
         }
     }
 
@@ -87,7 +100,7 @@ impl Shared {
         !*waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn sync(&self, connection: &mut Option<Connection>) -> Result<()> {
+    fn checkpoint(&self, connection: &mut Option<Connection>) -> Result<bool> {
         let connection = match connection {
             Some(connection) => connection,
             None => connection.insert(sqlite::open_writer(&self.path, false)?),

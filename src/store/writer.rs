@@ -100,22 +100,33 @@ impl Writer {
         let committed = match to_disk {
             true => sqlite::transaction(&connections.disk, || run_all(&connections.disk, jobs)),
             false => sqlite::transaction(&connections.process, || {
-                self.held.store(sqlite::data_version(&connections.process)?, SeqCst);
-                let ran = run_all(&connections.process, jobs);
-                self.held.store(UNKNOWN, SeqCst);
-                ran
+                let _held = Held::new(&self.held, sqlite::data_version(&connections.process)?);
+                run_all(&connections.process, jobs)
             }),
         };
         let Err(error) = committed else {
-            if !to_disk {
-                self.sync.committed();
-            }
-            return;
+            return self.sync.committed();
         };
         if error.cause.is_some() {
             tracing::error!(?error, jobs = jobs.len(), "a commit failed; none of its jobs took effect");
         }
         jobs.iter().for_each(|queued| queued.job.fail_if_done(&error));
+    }
+}
+
+/// The version that nobody can change, until dropped.
+struct Held<'a>(&'a AtomicI64);
+
+impl<'a> Held<'a> {
+    fn new(held: &'a AtomicI64, version: i64) -> Held<'a> {
+        held.store(version, SeqCst);
+        Held(held)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.store(UNKNOWN, SeqCst);
     }
 }
 

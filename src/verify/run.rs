@@ -103,11 +103,12 @@ impl Run<'_> {
 
     async fn say(&mut self, place: usize, turn: &Turn, message: &Value) -> Result<()> {
         let opens = method_of(message) == Some("initialize");
-        if opens && self.peer.is_stdio() && *self.peer.dialect() != Dialect::Raw {
+        if opens && self.peer.is_stdio() && (self.gone || *self.peer.dialect() != Dialect::Raw) {
             let next = match self.dialler.dial() {
                 Ok(next) => next,
                 Err(error) => {
                     self.gone = true;
+                    self.report.messages += 1;
                     return self.broke_off(turn, &error);
                 }
             };

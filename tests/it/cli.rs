@@ -120,6 +120,14 @@ fn wrong_settings_and_arguments_exit_with_2() {
     home.refused("config check --log ,,=", 2, "log is \",,=\"");
     home.refused("config check --config /nowhere.toml", 2, "/nowhere.toml cannot be read");
     assert_eq!(home.run("frobnicate").code, 2);
+    // What came may be a credential, and the screen a log of CI.
+    for command in
+        ["conformance http://127.0.0.1:9/", "verify x.jsonl http://127.0.0.1:9/", "diff a.json b.json"]
+    {
+        let ran = home.run(&format!("{command} --header cha_0123456789abcdef"));
+        assert!(ran.code == 2 && ran.err.contains("wanted is 'Name: value'"), "{command}: {}", ran.err);
+        assert!(!ran.err.contains("cha_0123456789abcdef"), "{command}: {}", ran.err);
+    }
     assert_eq!(home.run("").code, 2);
     assert_eq!(home.run("--version").out, format!("chaterimo {}\n", env!("CARGO_PKG_VERSION")));
 }
