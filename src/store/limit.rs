@@ -53,8 +53,7 @@ const BY_CATALOGUE: &str = concat!(
 );
 
 /// Every table that is bound to chatbots, by a column of its own or through what it belongs to. A test holds this
-/// against the schema. A visible row may
-/// still name one that is left out: nothing is found under that name.
+/// against the schema. A visible row may still name one that is left out: nothing is found under that name.
 pub(super) const BOUND: [Bound; 15] = [
     bound("chatbot", "+t.id IN (SELECT value FROM json_each(?99))"),
     bound("chatbot_version", BY_CHATBOT),

@@ -18,8 +18,9 @@ use crate::error::{Error, Kind, Result};
 /// What a commit must survive before the answer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The death of the process: the operating system has it, and the disk about a second later. For the call log, the counters and when something was
-    /// last used; never for what a credential stands for, because grants that are kept outlive such a commit.
+    /// The death of the process: the operating system has it, and the disk about a second later. For the call log, the
+    /// counters and when something was last used; never for what a credential stands for, because grants that are kept
+    /// outlive such a commit.
     Process,
     /// A power cut: it is on the disk. For what a user changed, and for credentials.
     Disk,
