@@ -21,7 +21,7 @@ try {
   // A page that refuses has nothing to click, and is what some callers want to see.
   if (!(await button.count())) throw new Error("the page leads nowhere");
   await button.click();
-  await page.waitForURL((now) => !now.href.startsWith(new URL(url).origin), { timeout: 15_000 });
+  await page.waitForURL((now) => !now.href.startsWith(new URL(url).origin));
   await page.waitForLoadState("load").catch(() => {});
   console.log(`returned to ${page.url().replace(/[?#].*/, "")}`);
   if (refused.some((text) => text.includes("Content Security Policy"))) throw new Error(refused.join("\n"));

@@ -14,7 +14,8 @@ export async function open({ width = 1280, height = 900, scheme = "light", scrip
     ignoreHTTPSErrors: true,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  // A machine that does much else at the time is slow, and not wrong.
+  page.setDefaultTimeout(60_000);
   return { browser, context, page };
 }
 
@@ -28,4 +29,12 @@ export async function signIn(page, email, password) {
 /** Clicks what sends a form, and waits for the page that comes of it. */
 export async function press(page, name) {
   await Promise.all([page.waitForEvent("load"), page.getByRole("button", { name }).first().click()]);
+}
+
+/** Whether `holds` says yes within ten seconds; it is asked again and again, for pages do things in their own time. */
+export async function becomes(holds) {
+  for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((later) => setTimeout(later, 20))) {
+    if (await holds()) return true;
+  }
+  return false;
 }

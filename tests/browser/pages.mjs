@@ -5,7 +5,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, mkdirSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { open, press, signIn } from "./browser.mjs";
+import { becomes, open, press, signIn } from "./browser.mjs";
 
 const [origin, email, password, pictures] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -227,9 +227,9 @@ app.close();
   const { browser, page } = await person();
   await signIn(page, email, password);
   await page.keyboard.press("Tab");
-  check("the first stop of the keyboard skips the menu", (await page.evaluate(() => document.activeElement.className)) === "skip");
+  check("the first stop of the keyboard skips the menu", await becomes(() => page.evaluate(() => document.activeElement.className === "skip")));
   await page.keyboard.press("Enter");
-  check("skipping leads to the content", (await page.evaluate(() => document.activeElement.id)) === "main");
+  check("skipping leads to the content", await becomes(() => page.evaluate(() => document.activeElement.id === "main")));
   await browser.close();
 }
 

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { open } from "./browser.mjs";
+import { becomes, open } from "./browser.mjs";
 
 const [origin, key, pictures] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -18,6 +18,11 @@ const UI = { extensions: { "io.modelcontextprotocol/ui": { mimeTypes: [MIME] } }
 
 function check(what, holds) {
   if (!holds) wrong.push(what);
+}
+
+/** What a view does in its own time: `holds` is asked until it says yes. */
+async function comes(what, holds) {
+  check(what, await becomes(holds));
 }
 
 /** A request to the server, of a client that declares the extension or not. */
@@ -45,11 +50,19 @@ const POLICY = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src
 function hosting(given) {
   const frame = document.getElementById("view");
   globalThis.heard = [];
-  globalThis.tell = (method, params) => frame.contentWindow.postMessage({ jsonrpc: "2.0", method, params }, "*");
+  const post = (message) => frame.contentWindow.postMessage({ jsonrpc: "2.0", ...message }, "*");
+  let pings = 0;
+  // Messages are taken in their order: a ping that is answered says that the view is done with what came before.
+  globalThis.tell = (method, params) => {
+    post({ method, params });
+    const id = `ping ${(pings += 1)}`;
+    post({ id, method: "ping" });
+    return id;
+  };
   addEventListener("message", async ({ source, data }) => {
     if (source !== frame.contentWindow) return;
     heard.push(data);
-    const answer = (rest) => frame.contentWindow.postMessage({ jsonrpc: "2.0", id: data.id, ...rest }, "*");
+    const answer = (rest) => post({ id: data.id, ...rest });
     if (data.method === "ui/initialize") answer({ result: { protocolVersion: "2026-01-26", hostInfo: { name: "test", version: "1" }, ...given } });
     if (data.method === "tools/call") globalThis.passOn(data.params).then((result) => answer({ result }), (error) => answer({ error: { code: -32000, message: error.message } }));
     if (data.method === "ui/notifications/size-changed") frame.style.height = `${data.params.height}px`;
@@ -84,25 +97,29 @@ async function host(uri, { width = 640, scheme = "light", serverTools = {} } = {
   const hostContext = { theme: scheme, locale: "en-GB", timeZone: "UTC", displayMode: "inline" };
   await page.evaluate(hosting, { hostCapabilities: serverTools ? { serverTools } : {}, hostContext });
   await page.waitForFunction(() => globalThis.heard.some((message) => message.method === "ui/notifications/initialized"));
-  return { ...opened, frame: page.frames().at(-1), tell: (method, params) => page.evaluate(([m, p]) => globalThis.tell(`ui/notifications/${m}`, p), [method, params]) };
+  const tell = async (method, params) => {
+    const ping = await page.evaluate(([m, p]) => globalThis.tell(`ui/notifications/${m}`, p), [method, params]);
+    await page.waitForFunction((id) => globalThis.heard.some((message) => message.id === id && message.result), ping);
+  };
+  return { ...opened, frame: page.frames().at(-1), tell };
 }
 
 /** Whatever a view must be, whichever it is. */
 async function look({ page, frame }, name, { width, scheme }) {
   looked += 1;
-  await page.waitForTimeout(60);
   const at = `${name} (${width} px, ${scheme})`;
+  const needed = () => frame.evaluate(() => document.documentElement.scrollHeight);
+  await comes(`${at}: it asks for the height that it needs`, async () =>
+    Math.abs((await page.locator("#view").evaluate((it) => it.clientHeight)) - (await needed())) <= 1);
   const wide = await frame.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (wide > 0) wrong.push(`${at}: ${wide} px too wide`);
-  const [frameHeight, content] = [await page.locator("#view").evaluate((it) => it.clientHeight), await frame.evaluate(() => document.documentElement.scrollHeight)];
-  if (Math.abs(frameHeight - content) > 1) wrong.push(`${at}: it asked for ${frameHeight} px and needs ${content}`);
   await frame.evaluate(axe);
   const found = await frame.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   for (const { id, help, nodes } of found.violations) {
     wrong.push(`${at}: axe ${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target.join(" ")).join("; ")}`);
   }
   if (!pictures) return;
-  await page.setViewportSize({ width, height: content });
+  await page.setViewportSize({ width, height: await needed() });
   await page.screenshot({ path: `${pictures}/view-${name.replaceAll(/\W+/g, "-")}-${width}-${scheme}.png` });
 }
 
@@ -154,16 +171,15 @@ for (const width of [280, 640, 1280]) {
   const words = await view.frame.innerText("main");
   check("the total of sessions is shown", words.includes(totals.sessions.toLocaleString("en-GB")));
   check("each chatbot is ranked", (await view.frame.locator("#ranking li").count()) === chatbots.length && chatbots.length > 1);
-  check("each day has its bar", (await view.frame.locator("#chart rect").count()) === series.length);
+  await comes("each day has its bar", async () => (await view.frame.locator("#chart rect").count()) === series.length);
   await view.frame.locator("#chart").focus();
   await view.page.keyboard.press("Home");
-  const first = await view.frame.innerText("#readout");
-  check(`the first day is read out: ${first}`, first.includes(`: ${series[0].sessions.toLocaleString("en-GB")} sessions`));
+  await comes("the first day is read out", async () => (await view.frame.innerText("#readout")).includes(`: ${series[0].sessions.toLocaleString("en-GB")} sessions`));
   await view.frame.getByText("As a table").click();
-  check("the table has each day", (await view.frame.locator("tbody tr").count()) === series.length);
+  await comes("the table has each day", async () => (await view.frame.locator("tbody tr").count()) === series.length);
   await view.tell("host-context-changed", { theme: "dark" });
-  const dark = () => view.frame.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
-  check("the view follows the host into the dark", (await dark()) === "dark");
+  const scheme = () => view.frame.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
+  await comes("the view follows the host into the dark", async () => (await scheme()) === "dark");
   await view.browser.close();
 }
 
@@ -179,10 +195,10 @@ for (const width of [280, 640, 1280]) {
   await hostile.focus();
   await view.page.keyboard.press("Enter");
   await view.frame.locator("#one h1").waitFor();
-  check("the ticket is open, with the focus on its subject", (await view.frame.evaluate(() => document.activeElement.textContent)).includes("<img src=x onerror="));
+  await comes("the ticket is open, with the focus on its subject", async () => (await view.frame.evaluate(() => document.activeElement.textContent)).includes("<img src=x onerror="));
   check("markup in a message is text", (await view.frame.innerText(".thread")).includes("<script>") && (await view.frame.locator(".thread script").count()) === 0);
   await view.page.keyboard.press("Escape");
-  check("Escape leads back to the card", await hostile.evaluate((card) => card === document.activeElement));
+  await comes("Escape leads back to the card", () => hostile.evaluate((card) => card === document.activeElement));
 
   const before = await view.frame.innerText("main");
   await view.page.evaluate(() => {
@@ -194,10 +210,9 @@ for (const width of [280, 640, 1280]) {
     other.contentWindow.eval(`parent.frames[0].postMessage({ jsonrpc: "2.0", method: "ui/notifications/tool-result",
       params: { structuredContent: { tickets: [], next_cursor: null, total: 0 } } }, "*")`);
   });
-  await view.page.waitForTimeout(100);
+  // What was sent before the ping that this ends with has been taken, or not.
+  await view.tell("unheard-of", {});
   check("what is not the host's message changes nothing", (await view.frame.innerText("main")) === before);
-  await view.page.evaluate(() => document.getElementById("view").contentWindow.postMessage({ jsonrpc: "2.0", id: "p", method: "ping" }, "*"));
-  await view.page.waitForFunction(() => globalThis.heard.some((message) => message.id === "p" && message.result));
   await view.browser.close();
 }
 
