@@ -7,22 +7,21 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use data_encoding::HEXLOWER;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::access::{self, Endpoint, Grant, Grants, Reach, Signals, Stale};
-use crate::clock::{self, Clock, Time, random};
+use crate::clock::{self, Clock, Time};
 use crate::error::{Error, Result};
 use crate::keyring::{ENDS, KEYRING_FILE, Keyring};
-use crate::protocol::rpc::INVALID_REQUEST;
-use crate::protocol::{self, Ask, Call, Engine, Fault, Outcome, Output, Response, Target, View};
+use crate::protocol::{Call, Engine, Outcome, Target, View};
 use crate::resources;
 use crate::store::quota::{self, Balance, Exhausted};
 use crate::store::{Durability, Store, SystemTx, call_log, organisation};
 use crate::tools::{self, Cx, Effect, Entry, Refusal, Spec};
 use crate::training::Worker;
 
+mod answer;
 mod catalog;
 mod changes;
 mod confirm;
@@ -34,9 +33,10 @@ pub mod request_state;
 mod tasks;
 mod words;
 
+use answer::{Ended, refused};
 use confirm::Held;
-use follow::Follow;
 
+pub use answer::{Answer, Barred, Reply};
 pub use catalog::definition_problems;
 pub use feed::Feed;
 pub use follow::converses;
@@ -71,35 +71,6 @@ pub struct Caller<'a> {
     pub transport: &'static str,
     /// When the request came.
     pub arrived: Instant,
-}
-
-/// A call's answer, and what is left of the quota, which HTTP says in headers too.
-pub struct Answer {
-    /// What the client gets.
-    pub response: Response,
-    /// What is left; `None` where the quota was not looked at.
-    pub balance: Option<Balance>,
-    /// The window that refused the call.
-    pub exhausted: Option<Exhausted>,
-    /// Seconds to wait, where too many calls of the credential were refused.
-    pub retry_after: Option<i64>,
-    /// Whether the app is to ask its person for mcp:write, then to call again (RFC 6750, section 3.1).
-    pub insufficient_scope: bool,
-    /// The call, when its work goes on and the client wants to be told of it: `response` is empty, the answer comes of
-    /// this.
-    pub follow: Option<Follow>,
-    /// The call and what a legacy client is asked first, by requests on the call's stream: `response` is empty; with the
-    /// answers the call is made again.
-    pub ask: Option<(Call, Ask)>,
-}
-
-/// How a call ended, before it is put into the protocol's words.
-struct Ended {
-    result: Result<String, Refusal>,
-    balance: Option<Balance>,
-    exhausted: Option<Exhausted>,
-    /// Seconds to wait, where it is one refusal too many and was not logged.
-    flood: Option<i64>,
 }
 
 impl App {
@@ -441,51 +412,6 @@ impl App {
             day_remaining: None,
         }
     }
-
-    fn answer(&self, call: Call, ended: Ended) -> Answer {
-        let Ended { result, balance, exhausted, .. } = ended;
-        let meta = balance.as_ref().map(words::quota_meta);
-        let outcome = match result {
-            Ok(mut structured) => {
-                words::add_notice(&mut structured, balance.as_ref());
-                Outcome::Done(Output { structured, meta })
-            }
-            Err(refusal) if refusal.code == words::NO_SCOPE => {
-                let text = refusal.message;
-                let response = call.fault(&Fault::new(403, INVALID_REQUEST, text));
-                return Answer { balance, exhausted, insufficient_scope: true, ..Answer::plain(response) };
-            }
-            Err(refusal) => {
-                Outcome::Refused(refused(call.name(), refusal, exhausted, self.clock.now(), meta))
-            }
-        };
-        Answer { balance, exhausted, ..Answer::plain(call.finish(outcome)) }
-    }
-}
-
-impl Answer {
-    /// An answer that no quota was looked at for.
-    pub fn plain(response: Response) -> Answer {
-        Answer {
-            response,
-            balance: None,
-            exhausted: None,
-            retry_after: None,
-            insufficient_scope: false,
-            follow: None,
-            ask: None,
-        }
-    }
-}
-
-impl Ended {
-    fn of(result: Result<String, Refusal>, balance: Option<Balance>) -> Ended {
-        Ended { result, balance, exhausted: None, flood: None }
-    }
-
-    fn failed(error: Error) -> Ended {
-        Ended::of(Err(error.into()), None)
-    }
 }
 
 /// The keyring of `folder`, made when there is none. That one was there before is clear where `store` holds
@@ -535,35 +461,6 @@ fn outcome_code<T>(ran: &Result<T, Refusal>) -> &'static str {
 /// A tool that panicked: a fault of ours, and of this call alone.
 fn panicked(spec: &Spec) -> Refusal {
     Error::internal(format!("{} panicked", spec.name)).into()
-}
-
-/// The refusal in the protocol's words. A fault of ours is logged here, once, under a reference that the model is told.
-fn refused(
-    tool: &str,
-    mut refusal: Refusal,
-    exhausted: Option<Exhausted>,
-    now: Time,
-    meta: Option<String>,
-) -> protocol::Refusal {
-    if let Some(cause) = refusal.cause.take() {
-        let reference = HEXLOWER.encode(&random::<4>());
-        tracing::error!(tool, reference, error = ?cause, "a call failed");
-        refusal.message.push_str(&format!(" (reference {reference})"));
-    }
-    let data = exhausted.map(|exhausted| {
-        json!({
-            "window": exhausted.window,
-            "limit": exhausted.limit,
-            "retry_at": exhausted.retry_at,
-            "retry_after_seconds": exhausted.seconds_from(now),
-        })
-    });
-    protocol::Refusal { code: refusal.code, message: refusal.message, data, meta }
-}
-
-/// What stands in for the response of a call that is not answered yet.
-fn nothing_yet() -> Response {
-    Response { status: 200, body: Vec::new() }
 }
 
 /// The tools' names and titles, in the order of the table.

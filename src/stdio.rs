@@ -12,7 +12,7 @@ use std::thread;
 
 use self::open::Open;
 use crate::access::{Endpoint, Grant};
-use crate::app::{self, App, Caller};
+use crate::app::{self, Answer, App, Caller};
 use crate::clock::instant;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::framing::lines::{Frame, Lines};
@@ -196,16 +196,13 @@ impl<W: Write + Send> Wire<'_, W> {
     fn call(&self, state: &mut State<W>, grant: &Grant, call: Call, alone: bool) -> Result<Option<Response>> {
         let caller = Caller { signals: self.signals(grant), grant, transport: "stdio", arrived: instant() };
         let answer = self.app.call(&caller, call);
-        if !alone {
-            return Ok(Some(answer.at_once().response));
-        }
-        if let Some(follow) = answer.follow {
-            return Ok(state.open.follow(follow));
-        }
-        let Some((call, ask)) = answer.ask else { return Ok(Some(answer.response)) };
-        match state.open.ask(call, ask) {
-            Ok(requests) => requests.iter().try_for_each(|request| state.write(request)).map(|()| None),
-            Err(response) => Ok(Some(response)),
+        match answer {
+            Answer::Later(follow) if alone => Ok(state.open.follow(follow)),
+            Answer::Ask(call, ask) if alone => match state.open.ask(call, ask) {
+                Ok(requests) => requests.iter().try_for_each(|request| state.write(request)).map(|()| None),
+                Err(response) => Ok(Some(response)),
+            },
+            answer => Ok(Some(answer.at_once().response)),
         }
     }
 

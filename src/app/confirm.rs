@@ -5,7 +5,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::request_state::{open, seal};
-use super::{Answer, App, Caller, Ended, nothing_yet};
+use super::{Answer, App, Caller, Ended};
 use crate::protocol::rpc::INVALID_PARAMS;
 use crate::protocol::{Ask, Call, Fault, Outcome};
 use crate::store::{call_log, quota};
@@ -80,15 +80,12 @@ impl App {
         };
         let logged = self.log_free(caller, code, row);
         self.floods.count(caller.grant, self.clock.now());
-        let balance = match logged {
-            Ok(balance) => Some(balance),
-            Err(error) => return self.answer(call, Ended::failed(error)),
-        };
+        if let Err(error) = logged {
+            return self.answer(call, Ended::failed(error));
+        }
         match outcome {
-            Outcome::Ask(ask) if !call.peer.revision.is_modern() => {
-                Answer { balance, ask: Some((call, ask)), ..Answer::plain(nothing_yet()) }
-            }
-            outcome => Answer { balance, ..Answer::plain(call.finish(outcome)) },
+            Outcome::Ask(ask) if !call.peer.revision.is_modern() => Answer::Ask(call, ask),
+            outcome => call.finish(outcome).into(),
         }
     }
 

@@ -34,7 +34,7 @@ impl App {
             Target::Tool { .. } => Err(unknown()),
         };
         let outcome = found.unwrap_or_else(|refusal| self.refused_free(&call, refusal));
-        Answer::plain(call.finish(outcome))
+        call.finish(outcome).into()
     }
 
     /// Reads a resource: a call with its quota and its row in the log, but where its kind is free.
@@ -60,22 +60,16 @@ impl App {
     }
 
     fn contents(&self, call: Call, address: Address, ended: Ended) -> Answer {
-        let Ended { result, balance, exhausted, .. } = ended;
-        let meta = balance.as_ref().map(words::quota_meta);
-        let outcome = match result {
-            Ok(mut text) => {
-                if address.kind.mime_type == resources::JSON {
-                    words::add_notice(&mut text, balance.as_ref());
-                }
-                let members = address.contents(&text);
-                Outcome::Result(Found { members, cache: STALE_AT_ONCE, meta })
+        if ended.result.as_ref().is_err_and(|refusal| refusal.code == "not_found") {
+            return no_resource(call);
+        }
+        self.answer_with(call, ended, |mut text, balance, meta| {
+            if address.kind.mime_type == resources::JSON {
+                words::add_notice(&mut text, balance);
             }
-            Err(refusal) if refusal.code == "not_found" => return no_resource(call),
-            Err(refusal) => {
-                Outcome::Refused(refused(call.name(), refusal, exhausted, self.clock.now(), meta))
-            }
-        };
-        Answer { balance, exhausted, ..Answer::plain(call.finish(outcome)) }
+            let members = address.contents(&text);
+            Outcome::Result(Found { members, cache: STALE_AT_ONCE, meta })
+        })
     }
 
     fn resources(&self, caller: &Caller<'_>, cursor: Option<&str>, peer: &Peer) -> Result<Outcome, Refusal> {
@@ -154,7 +148,7 @@ fn no_resource(call: Call) -> Answer {
         Target::Resource { uri } => uri.clone(),
         _ => String::new(),
     };
-    Answer::plain(call.finish(Outcome::NoResource(uri)))
+    call.finish(Outcome::NoResource(uri)).into()
 }
 
 fn result(members: &Value, cache: Option<Cache>) -> Outcome {

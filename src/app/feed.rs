@@ -317,7 +317,7 @@ mod tests {
         let crate::protocol::Step::Call(call) = step else { panic!("a call") };
         let arrived = crate::clock::instant();
         let caller = super::super::Caller { grant: &grant, signals, transport: "stdio", arrived };
-        let answer = app.call(&caller, call).response.body;
+        let answer = app.call(&caller, call).at_once().response.body;
         assert!(!String::from_utf8(answer).unwrap().contains("isError"));
         assert!(changes.has_changed().unwrap());
     }

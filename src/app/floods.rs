@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Answer, App, Caller};
+use super::{Answer, App, Barred, Caller, Reply};
 use crate::access::Grant;
 use crate::clock::{MINUTE, SECOND, Time};
 use crate::protocol::rpc::INVALID_REQUEST;
@@ -79,5 +79,5 @@ pub(super) fn answer(caller: &Caller<'_>, call: Call, seconds: i64) -> Answer {
         let refusal = Refusal { code: "too_many_refusals", message, data: None, meta: None };
         call.finish(Outcome::Refused(refusal))
     };
-    Answer { retry_after: Some(seconds), ..Answer::plain(response) }
+    Answer::Now(Reply { response, barred: Some(Barred::Flood(seconds)) })
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::tasks::{self, Task};
-use super::{Answer, App, Caller, Ended, confirm, nothing_yet, refused, words};
+use super::{Answer, App, Caller, Ended, confirm, refused, words};
 use crate::access::Grant;
 use crate::error::Result;
 use crate::protocol::catalog::TASKS;
-use crate::protocol::{self, Call, Id, Outcome, Output, Response, Target};
+use crate::protocol::{Call, Id, Outcome, Output, Response, Target};
 use crate::store::quota::Balance;
 use crate::store::training_job::{self, Job};
 use crate::store::{Store, Tenant};
@@ -23,8 +23,7 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A call that waits for its training job.
 pub struct Follow {
-    /// Taken when it is answered.
-    call: Option<Call>,
+    call: Call,
     store: Arc<Store>,
     tenant: Tenant,
     chatbots: Option<Arc<[i64]>>,
@@ -40,8 +39,8 @@ pub struct Follow {
 pub enum Look {
     /// It goes on; a progress notification to send, if there is news.
     Wait(Option<Vec<u8>>),
-    /// It is over: the answer.
-    Done(Response),
+    /// It is over: [`Follow::finish`] answers it.
+    Done,
 }
 
 /// Whether the call may have something to say before its answer: how far its work is, or a question to a legacy client.
@@ -74,12 +73,10 @@ impl App {
             tasks::of(&self.keyring, &tx, work)
         });
         let Ok(Some(task)) = looked else { return self.answer(call, ended) };
-        let Ended { balance, .. } = ended;
         if is_task {
-            return Answer { balance, ..Answer::plain(call.finish(Outcome::Task(task.text()))) };
+            return call.finish(Outcome::Task(task.text())).into();
         }
-        let follow = Some(self.follow(caller.grant, call, task, balance));
-        Answer { balance, follow, ..Answer::plain(nothing_yet()) }
+        Answer::Later(self.follow(caller.grant, call, task, ended.balance))
     }
 
     /// The call, to be followed until the work of this task is done.
@@ -87,32 +84,7 @@ impl App {
         let (store, chatbots) = (Arc::clone(&self.store), grant.chatbots.clone());
         let Task { job, started, .. } = task;
         let already_running = started.already_running;
-        Follow {
-            call: Some(call),
-            store,
-            tenant: grant.tenant,
-            chatbots,
-            already_running,
-            balance,
-            job,
-            told: None,
-        }
-    }
-}
-
-impl Answer {
-    /// The answer without waiting for work, and without asking: what would be asked first is refused.
-    pub fn at_once(mut self) -> Answer {
-        if let Some(follow) = self.follow.take() {
-            self.response = follow.late();
-        }
-        if let Some((call, _)) = self.ask.take() {
-            let refusal = confirm::nobody_to_ask();
-            let refusal =
-                protocol::Refusal { code: refusal.code, message: refusal.message, data: None, meta: None };
-            self.response = call.finish(Outcome::Refused(refusal));
-        }
-        self
+        Follow { call, store, tenant: grant.tenant, chatbots, already_running, balance, job, told: None }
     }
 }
 
@@ -120,7 +92,7 @@ impl Follow {
     /// Looks how far the work is. It reads from the database, for some microseconds.
     ///
     /// # Errors
-    /// Those of the store; [`Follow::late`] then still answers.
+    /// Those of the store; [`Follow::finish`] then still answers.
     pub fn look(&mut self) -> Result<Look> {
         if let Some(job) = read(&self.store, self.tenant, self.chatbots.as_deref(), self.job.id)? {
             self.job = job;
@@ -128,20 +100,28 @@ impl Follow {
         if let Some(news) = self.news() {
             return Ok(Look::Wait(Some(news)));
         }
-        if !self.job.status.is_final() {
-            return Ok(Look::Wait(None));
-        }
-        Ok(Look::Done(self.answer()))
+        Ok(if self.job.status.is_final() { Look::Done } else { Look::Wait(None) })
     }
 
-    /// The call's identifier; `None` once it is answered.
-    pub fn call_id(&self) -> Option<&Id> {
-        self.call.as_ref().map(|call| &call.id)
+    /// The call's identifier.
+    pub fn call_id(&self) -> &Id {
+        &self.call.id
     }
 
-    /// The answer with the work as it was last seen; empty when [`Follow::look`] gave it.
-    pub fn late(mut self) -> Response {
-        self.answer()
+    /// The answer, with the work as it was last seen.
+    pub fn finish(self) -> Response {
+        let Follow { call, job, balance, already_running, .. } = self;
+        let seen = job.updated_at;
+        let mut structured = match retrain_chatbot::text(job, already_running) {
+            Ok(structured) => structured,
+            Err(error) => {
+                let refusal = refused(call.name(), error.into(), None, seen, None);
+                return call.finish(Outcome::Refused(refusal));
+            }
+        };
+        words::add_notice(&mut structured, balance.as_ref());
+        let meta = balance.as_ref().map(words::quota_meta);
+        call.finish(Outcome::Done(Output { structured, meta }))
     }
 
     /// A notification, if there is more done than the client was told: MCP wants each to say more than the last.
@@ -151,21 +131,7 @@ impl Follow {
         }
         self.told = Some(self.job.done);
         let message = tasks::message(&self.job);
-        self.call.as_ref()?.progress(self.job.done as f64, Some(self.job.total as f64), Some(&message))
-    }
-
-    fn answer(&mut self) -> Response {
-        let Some(call) = self.call.take() else { return nothing_yet() };
-        let mut structured = match retrain_chatbot::text(self.job.clone(), self.already_running) {
-            Ok(structured) => structured,
-            Err(error) => {
-                let refusal = refused(call.name(), error.into(), None, self.job.updated_at, None);
-                return call.finish(Outcome::Refused(refusal));
-            }
-        };
-        words::add_notice(&mut structured, self.balance.as_ref());
-        let meta = self.balance.as_ref().map(words::quota_meta);
-        call.finish(Outcome::Done(Output { structured, meta }))
+        self.call.progress(self.job.done as f64, Some(self.job.total as f64), Some(&message))
     }
 }
 

@@ -15,10 +15,11 @@ use super::respond::Refusal;
 use super::tokenized::Token;
 use crate::access::{Endpoint, Grant, Sessions, Signals, reach};
 use crate::app::follow::{Follow, LOOK_EVERY, Look, PATIENCE};
-use crate::app::{self, Caller};
+use crate::app::{self, Answer, Barred, Caller, Reply};
 use crate::clock::{self, SECOND, Time};
 use crate::error::Error;
 use crate::protocol::{Call, Engine, Event, Filter, Outcome, Response, Session, View};
+use crate::store::quota::{Balance, Exhausted};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -123,15 +124,12 @@ impl Host for Bearer {
         let Some(turn) = turn else { return Ran::Done(call.finish(busy()).into()) };
         let caller =
             Caller { grant: &self.grant, signals: self.signals(), transport: "http", arrived: self.arrived };
-        let mut answer = self.site.wait_for(|| self.site.app.call(&caller, call));
-        if !mail.is_read() {
-            answer = answer.at_once();
-        }
+        let answer = self.site.wait_for(|| self.site.app.call(&caller, call));
         drop(turn);
         match answer {
-            app::Answer { ask: Some((call, ask)), .. } => Ran::Ask(call, ask),
-            app::Answer { follow: Some(follow), .. } => Ran::Done(self.follow(follow, mail).await.into()),
-            answer => Ran::Done(self.metered(answer)),
+            Answer::Ask(call, ask) if mail.is_read() => Ran::Ask(call, ask),
+            Answer::Later(follow) if mail.is_read() => Ran::Done(self.follow(follow, mail).await.into()),
+            answer => Ran::Done(self.done(answer.at_once())),
         }
     }
 
@@ -189,7 +187,7 @@ impl Bearer {
         let until = clock::instant() + PATIENCE;
         while mail.is_read() && clock::instant() < until {
             match self.site.wait_for(|| follow.look()) {
-                Ok(Look::Done(response)) => return response,
+                Ok(Look::Done) => break,
                 Ok(Look::Wait(news)) => {
                     if let Some(news) = news {
                         mail.send(&news).await;
@@ -202,7 +200,7 @@ impl Bearer {
                 }
             }
         }
-        follow.late()
+        follow.finish()
     }
 
     /// Whether credential and session still hold, and the credential reaches what it did: a stream tells what could be
@@ -226,19 +224,20 @@ impl Bearer {
         }
     }
 
-    /// The answer to a call; when the quota refused it, its fields say so too.
-    fn metered(&self, done: app::Answer) -> Done {
-        let mut fields = HeaderMap::new();
-        if done.insufficient_scope {
-            fields.insert(header::WWW_AUTHENTICATE, credential::step_up(&self.site, self.path));
-        }
-        if let Some(seconds) = done.retry_after {
-            fields.insert(header::RETRY_AFTER, seconds.into());
-        }
-        if done.exhausted.is_some() {
-            fields.extend(quota_fields(&done, self.site.app.clock.now()));
-        }
-        Done { response: done.response, fields }
+    /// The answer to a call, with the fields that say why it was barred.
+    fn done(&self, reply: Reply) -> Done {
+        let fields = match reply.barred {
+            None => HeaderMap::new(),
+            Some(Barred::Quota(balance, exhausted)) => {
+                quota_fields(&balance, &exhausted, self.site.app.clock.now())
+            }
+            Some(Barred::Flood(seconds)) => HeaderMap::from_iter([(header::RETRY_AFTER, seconds.into())]),
+            Some(Barred::Scope) => {
+                let step_up = credential::step_up(&self.site, self.path);
+                HeaderMap::from_iter([(header::WWW_AUTHENTICATE, step_up)])
+            }
+        };
+        Done { response: reply.response, fields }
     }
 }
 
@@ -287,9 +286,8 @@ impl Feed for News {
 }
 
 /// The windows of a quota that was used up, and when to come again (draft-ietf-httpapi-ratelimit-headers-10).
-fn quota_fields(done: &app::Answer, now: Time) -> HeaderMap {
+fn quota_fields(balance: &Balance, exhausted: &Exhausted, now: Time) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let (Some(balance), Some(exhausted)) = (done.balance, done.exhausted) else { return headers };
     let seconds = |to: Time| ((to.0 - now.0 + SECOND - 1) / SECOND).max(1);
     let (mut policies, mut limits) = (Vec::new(), Vec::new());
     for (name, length, window) in [("minute", 60, balance.minute), ("day", 86_400, balance.day)] {

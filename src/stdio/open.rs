@@ -92,7 +92,7 @@ impl Open {
     /// Follows a call to its end; the answer at once when there are too many.
     pub(super) fn follow(&mut self, follow: Follow) -> Option<Response> {
         if self.follows.len() >= OPEN_MAX {
-            return Some(follow.late());
+            return Some(follow.finish());
         }
         self.follows.push(Followed { follow, until: clock::instant() + PATIENCE });
         None
@@ -131,7 +131,7 @@ impl Open {
     pub(super) fn cancel(&mut self, id: &Id) {
         self.streams.retain(|stream| stream.listen.id.as_ref() != Some(id));
         self.asking.retain(|waiting| waiting.asking.call_id() != id);
-        self.follows.retain(|followed| followed.follow.call_id() != Some(id));
+        self.follows.retain(|followed| followed.follow.call_id() != id);
     }
 
     /// What is to be said now. A stream that cannot be looked at is tried again with the next change; when `key` stands
@@ -179,12 +179,11 @@ impl Open {
         }
         for mut followed in std::mem::take(&mut self.follows) {
             match followed.follow.look() {
-                Ok(Look::Done(response)) => messages.push(response.body),
                 Ok(Look::Wait(news)) if now < followed.until => {
                     messages.extend(news);
                     self.follows.push(followed);
                 }
-                Ok(Look::Wait(_)) | Err(_) => messages.push(followed.follow.late().body),
+                _ => messages.push(followed.follow.finish().body),
             }
         }
         messages

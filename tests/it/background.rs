@@ -87,7 +87,7 @@ impl Shop {
     }
 
     fn ask(&self, grant: &Grant, method: &str, params: Value, capabilities: Value) -> Value {
-        body(&self.answer(grant, self.request(method, params, capabilities, None)).response.body)
+        now(self.answer(grant, self.request(method, params, capabilities, None)))
     }
 
     fn task(&self, method: &str, id: &str) -> Value {
@@ -274,10 +274,10 @@ fn who_asked_for_progress_is_told_and_answered_when_the_work_is_done() {
     };
     let call = retrain(Some("p"));
     assert!(app::converses(&call));
-    let mut follow = shop.answer(&shop.grant, call).follow.unwrap();
+    let Answer::Later(mut follow) = shop.answer(&shop.grant, call) else { panic!("answered at once") };
     let news = |look: Look| match look {
         Look::Wait(news) => news.map(|bytes| body(&bytes)["params"].clone()),
-        Look::Done(_) => panic!("it is over"),
+        Look::Done => panic!("it is over"),
     };
     let told = |done: i64, total: i64, message: &str| {
         Some(json!({"progressToken": "p", "progress": done, "total": total, "message": message}))
@@ -289,9 +289,11 @@ fn who_asked_for_progress_is_told_and_answered_when_the_work_is_done() {
     assert_eq!(news(follow.look().unwrap()), None);
 
     // A second client that waits no longer is answered with the work as it stands.
-    let mut impatient = shop.answer(&shop.grant, retrain(Some("q"))).follow.unwrap();
+    let Answer::Later(mut impatient) = shop.answer(&shop.grant, retrain(Some("q"))) else {
+        panic!("answered at once")
+    };
     impatient.look().unwrap();
-    let late = body(&impatient.late().body)["result"]["structuredContent"].clone();
+    let late = body(&impatient.finish().body)["result"]["structuredContent"].clone();
     assert_eq!(
         (&late["already_running"], &late["job"]["status"], &late["job"]["done"]),
         (&json!(true), &json!("running"), &json!(32))
@@ -299,17 +301,21 @@ fn who_asked_for_progress_is_told_and_answered_when_the_work_is_done() {
 
     shop.train(64, 64);
     assert_eq!(news(follow.look().unwrap()), told(64, 64, "All 64 things are indexed."));
-    let Look::Done(answer) = follow.look().unwrap() else { panic!("it goes on") };
-    let answer = body(&answer.body)["result"].clone();
+    assert!(matches!(follow.look().unwrap(), Look::Done));
+    let answer = body(&follow.finish().body)["result"].clone();
     assert_eq!(answer["structuredContent"]["job"]["status"], "done");
     assert_eq!(answer["_meta"]["com.chaterimo/quota"]["day"]["remaining"], 999);
 
     // Without a token there is an answer at once.
     let call = retrain(None);
     assert!(!app::converses(&call));
-    let plain = shop.answer(&shop.grant, call);
-    assert!(plain.follow.is_none());
-    assert_eq!(body(&plain.response.body)["result"]["structuredContent"]["job"]["status"], "queued");
+    assert_eq!(now(shop.answer(&shop.grant, call))["result"]["structuredContent"]["job"]["status"], "queued");
+}
+
+/// The message of an answer that waits for nothing.
+fn now(answer: Answer) -> Value {
+    let Answer::Now(reply) = answer else { panic!("it is not answered yet") };
+    body(&reply.response.body)
 }
 
 /// A call that takes chatbot 1 offline, after the person was asked: with these answers and the state that came along.
@@ -417,7 +423,7 @@ fn who_cannot_be_asked_is_not() {
     let params = json!({"name": "update_chatbot_settings", "arguments": {"chatbot_id": 1, "enabled": false}});
     for cannot in [json!({}), json!({"elicitation": {"url": {}}})] {
         let call = shop.request("tools/call", params.clone(), cannot, None);
-        assert_eq!(body(&shop.answer(&shop.grant, call).response.body)["result"]["isError"], Value::Null);
+        assert_eq!(now(shop.answer(&shop.grant, call))["result"]["isError"], Value::Null);
     }
     let shop = Shop::new();
     let reader = Grant { read_only: true, ..shop.grant.clone() };

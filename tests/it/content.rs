@@ -53,7 +53,7 @@ impl Shop {
         let view = app::view(access::reach(signals));
         let caller = Caller { grant: &self.grant, signals, transport: "stdio", arrived: instant() };
         let response = match self.app.engine.handle(session, view, None, message) {
-            Step::Call(call) => self.app.call(&caller, call).response,
+            Step::Call(call) => self.app.call(&caller, call).at_once().response,
             Step::Reply(response) => response,
             other => panic!("{body}: {other:?}"),
         };

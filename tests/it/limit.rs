@@ -78,7 +78,7 @@ impl Shop {
             panic!("{body} is no call")
         };
         let caller = Caller { grant, signals, transport: "stdio", arrived: instant() };
-        String::from_utf8(self.app.call(&caller, call).response.body).unwrap()
+        String::from_utf8(self.app.call(&caller, call).at_once().response.body).unwrap()
     }
 
     /// Every page of what a call is answered; of a cursor, that there is one.

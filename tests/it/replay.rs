@@ -289,7 +289,7 @@ impl<'a> Replay<'a> {
                 Step::Reply(response) => response,
                 Step::Call(call) => {
                     let caller = Caller { grant: &grant, signals, transport: "stdio", arrived: instant() };
-                    app.call(&caller, call).response
+                    app.call(&caller, call).at_once().response
                 }
                 Step::Listen(listen) => return Some(read(&listen.acknowledge().unwrap())),
                 _ => return None,
