@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chaterimo::clock::random;
-use chaterimo::http::{Desk, Feed, Host, Mail, Place, Ran, Refusal};
+use chaterimo::http::{Desk, Feed, Host, Mail, Permit, Ran, Refusal};
 use chaterimo::protocol::call::missing_capability;
 use chaterimo::protocol::catalog::TASKS;
 use chaterimo::protocol::wire::LIST_TTL_MS;
@@ -299,8 +299,8 @@ impl Host for Fixture {
         Ok(News { next: self.0.news.subscribe(), first: None })
     }
 
-    fn place(&self, _session: &str) -> Option<Place> {
-        Some(Place {
+    fn permit(&self, _session: &str) -> Option<Permit> {
+        Some(Permit {
             held: Box::new(()),
             carried: Box::new(()),
             lives: Box::new(|| true),

@@ -25,8 +25,8 @@ impl Greeting {
         Greeting { url: format!("{origin}/mcp/"), readonly_url: format!("{origin}/mcp-readonly/"), keys }
     }
 
-    /// The greeting for a person, who goes on at `place`.
-    pub fn text(&self, place: &Place) -> String {
+    /// The greeting for a person, who goes on at `setup`.
+    pub fn text(&self, setup: &Setup) -> String {
         let Greeting { url, readonly_url, keys } = self;
         let origin = url.trim_end_matches("/mcp/");
         let mut text = format!(
@@ -35,13 +35,13 @@ impl Greeting {
         );
         let _ = match keys {
             Some(keys) => write!(text, "{}", of_the_demo(keys, origin)),
-            None if place.empty => write!(
+            None if setup.empty => write!(
                 text,
                 "There is no organisation yet. Make one, and open the link that is printed for its owner:\n\n  \
                  {}\n\nFrom then on people sign in to the dashboard at {origin}/login\n\n",
-                place.command(&format!(
+                setup.command(&format!(
                     "org create NAME --owner EMAIL{}",
-                    if place.moved { format!(" --public-url {origin}") } else { String::new() }
+                    if setup.moved { format!(" --public-url {origin}") } else { String::new() }
                 ))
             ),
             None => write!(text, "Sign in to the dashboard at {origin}/login\n\n"),
@@ -50,10 +50,10 @@ impl Greeting {
             Some(keys) => (keys.api_key.as_str(), String::new()),
             None => (
                 "cha_…",
-                format!(" in place of cha_…, which the dashboard or `{}` makes", place.command("key create")),
+                format!(" in place of cha_…, which the dashboard or `{}` makes", setup.command("key create")),
             ),
         };
-        let (program, data_dir) = (quoted(&place.program), quoted(&place.data_dir));
+        let (program, data_dir) = (quoted(&setup.program), quoted(&setup.data_dir));
         let _ = write!(
             text,
             "Connect Claude Code by signing in:\n\n  claude mcp add --transport http chaterimo {url}\n  claude mcp login \
@@ -84,7 +84,7 @@ fn of_the_demo(keys: &Keys, origin: &str) -> String {
 }
 
 /// What a person's next commands depend on.
-pub struct Place {
+pub struct Setup {
     /// This program.
     pub program: PathBuf,
     /// The data folder, from the root.
@@ -97,7 +97,7 @@ pub struct Place {
     pub empty: bool,
 }
 
-impl Place {
+impl Setup {
     /// A command of this program on this data, for a POSIX shell.
     fn command(&self, arguments: &str) -> String {
         let mut line = format!("{} {arguments}", quoted(&self.program));
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn people_get_lines_to_paste() {
-        let text = Greeting::new("https://mcp.example.com", Some(keys())).text(&place(true, false));
+        let text = Greeting::new("https://mcp.example.com", Some(keys())).text(&setup(true, false));
         let check = |line: &str| assert!(text.lines().any(|l| l.trim() == line), "{line} is not in {text}");
         check("full access  https://mcp.example.com/mcp/");
         check("read-only    https://mcp.example.com/mcp-readonly/");
@@ -170,8 +170,8 @@ mod tests {
         );
     }
 
-    fn place(chosen: bool, empty: bool) -> Place {
-        Place {
+    fn setup(chosen: bool, empty: bool) -> Setup {
+        Setup {
             program: "/opt/chaterimo".into(),
             data_dir: "/home/ada/it's data".into(),
             chosen,
@@ -182,16 +182,16 @@ mod tests {
 
     #[test]
     fn the_first_start_says_how_to_go_on() {
-        let check = |place: Place, expected: &str| {
-            let text = Greeting::new("https://mcp.example.com", None).text(&place);
+        let check = |setup: Setup, expected: &str| {
+            let text = Greeting::new("https://mcp.example.com", None).text(&setup);
             assert!(text.contains(expected), "{expected} is not in {text}");
             assert!(text.contains("https://mcp.example.com/login\n"), "{text}");
         };
-        check(place(false, true), "  /opt/chaterimo org create NAME --owner EMAIL\n");
+        check(setup(false, true), "  /opt/chaterimo org create NAME --owner EMAIL\n");
         check(
-            place(true, true),
+            setup(true, true),
             r"  /opt/chaterimo org create NAME --owner EMAIL --public-url https://mcp.example.com --data-dir '/home/ada/it'\''s data'",
         );
-        check(place(false, false), "`/opt/chaterimo key create` makes");
+        check(setup(false, false), "`/opt/chaterimo key create` makes");
     }
 }

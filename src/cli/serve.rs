@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::block_in_place;
 
-use super::greeting::{Greeting, Place};
+use super::greeting::{Greeting, Setup};
 use super::{Context, flags};
 use crate::access;
 use crate::app::App;
@@ -58,7 +58,7 @@ impl Args {
         if self.json {
             out.line(serde_json::to_string(&greeting).map_err(Error::internal)?)?;
         } else {
-            out.line(greeting.text(&Place {
+            out.line(greeting.text(&Setup {
                 program: std::env::current_exe().unwrap_or_else(|_| "chaterimo".into()),
                 data_dir: std::path::absolute(&config.data_dir).map_err(Error::internal)?,
                 chosen: config.is_given("data_dir"),

@@ -127,7 +127,7 @@ fn admit(
         true => u32::MAX,
         false => site.options.limits.connections_per_address,
     };
-    let Some(place) = Addresses::take(addresses, address, cap) else {
+    let Some(admission) = Addresses::take(addresses, address, cap) else {
         return refuse(&stream, site, address);
     };
     // Without this a small answer waits for the acknowledgement of the one before (RFC 1122 section 4.2.3.4).
@@ -135,7 +135,7 @@ fn admit(
     let site = Arc::clone(site);
     tokio::spawn(async move {
         greet(stream, Peer { address }, site).await;
-        drop((place, permit));
+        drop((admission, permit));
     });
 }
 
@@ -166,13 +166,13 @@ fn refuse(stream: &TcpStream, site: &Site, address: IpAddr) {
 struct Addresses(Mutex<HashMap<IpAddr, u32>>);
 
 /// A connection's place among those of its address, given back when dropped.
-struct Place {
+struct Admission {
     addresses: Arc<Addresses>,
     address: IpAddr,
 }
 
 impl Addresses {
-    fn take(this: &Arc<Addresses>, address: IpAddr, cap: u32) -> Option<Place> {
+    fn take(this: &Arc<Addresses>, address: IpAddr, cap: u32) -> Option<Admission> {
         let address = household(address);
         let mut open = this.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_default();
@@ -180,11 +180,11 @@ impl Addresses {
             return None;
         }
         *count += 1;
-        Some(Place { addresses: Arc::clone(this), address })
+        Some(Admission { addresses: Arc::clone(this), address })
     }
 }
 
-impl Drop for Place {
+impl Drop for Admission {
     fn drop(&mut self) {
         let mut open = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
         match open.get_mut(&self.address) {

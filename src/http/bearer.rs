@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::Site;
 use super::connection::Pulse;
 use super::credential;
-use super::mcp::{Desk, Done, Feed, Host, Mail, Place, Ran};
+use super::mcp::{Desk, Done, Feed, Host, Mail, Permit, Ran};
 use super::respond::Refusal;
 use super::tokenized::Token;
 use crate::access::{Endpoint, Grant, Sessions, Signals, reach};
@@ -145,7 +145,7 @@ impl Host for Bearer {
         Ok(News { site, changes, feed })
     }
 
-    fn place(&self, session: &str) -> Option<Place> {
+    fn permit(&self, session: &str) -> Option<Permit> {
         let limits = &self.site.options.limits;
         let credential = format!("{}/{}", self.grant.tenant.key(), self.grant.credential);
         let wanted = [
@@ -159,7 +159,7 @@ impl Host for Bearer {
             let (bearer, id) = (self.clone(), session.to_owned());
             let lives = move || bearer.site.wait_for(|| bearer.lives(&id));
             let ended = move || site.stop.is_stopping();
-            Place {
+            Permit {
                 held: Box::new(held),
                 carried: Box::new(carried),
                 lives: Box::new(lives),
@@ -241,7 +241,7 @@ impl Bearer {
     }
 }
 
-/// A stream's place, until dropped.
+/// A place among the open streams, until dropped.
 struct Held {
     site: Arc<Site>,
     owners: [String; 2],

@@ -20,7 +20,7 @@ enum Challenge {
 
 /// Where a challenge is for.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Resource<'a> {
     /// The public origin.
     origin: &'a str,
     /// The endpoint's path as the client spells it: strict clients want their own spelling back.
@@ -40,21 +40,21 @@ pub(super) fn authenticate(
     endpoint: Endpoint,
     path: &str,
 ) -> Result<Arc<Grant>, Refusal> {
-    let place = Place { origin: &site.options.public_origin, path, endpoint };
-    let bearer = bearer(headers).map_err(|challenge| challenge.refusal(place))?;
+    let resource = Resource { origin: &site.options.public_origin, path, endpoint };
+    let bearer = bearer(headers).map_err(|challenge| challenge.refusal(resource))?;
     let grant = site.app.authenticate(bearer)?;
     let holds = grant.filter(|grant| grant.audience.is_none_or(|audience| audience == endpoint));
-    holds.ok_or_else(|| Challenge::Invalid.refusal(place))
+    holds.ok_or_else(|| Challenge::Invalid.refusal(resource))
 }
 
 /// The challenge to an app whose token can only read, that tries to change something at `path` (RFC 6750, section 3.1).
 pub(super) fn step_up(site: &Site, path: &str) -> HeaderValue {
-    let place = Place { origin: &site.options.public_origin, path, endpoint: Endpoint::Full };
+    let resource = Resource { origin: &site.options.public_origin, path, endpoint: Endpoint::Full };
     let field = format!(
         "Bearer error=\"insufficient_scope\", scope=\"{}\", resource_metadata=\"{}\", \
          error_description=\"This tool changes things and needs mcp:write\"",
-        place.scope(),
-        place.metadata()
+        resource.scope(),
+        resource.metadata()
     );
     HeaderValue::try_from(field).unwrap_or(HeaderValue::from_static("Bearer error=\"insufficient_scope\""))
 }
@@ -78,7 +78,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Challenge> {
     }
 }
 
-impl Place<'_> {
+impl Resource<'_> {
     /// The URL of the resource's metadata (RFC 9728, section 3.1).
     fn metadata(self) -> String {
         format!("{}{RESOURCE_PATH}{}", self.origin, self.path)
@@ -93,7 +93,7 @@ impl Place<'_> {
 impl Challenge {
     /// One `WWW-Authenticate` field, `Bearer` first, the description last. Which credential is wrong, and how, is the
     /// same text for all, so that none can be guessed at.
-    fn refusal(self, place: Place<'_>) -> Refusal {
+    fn refusal(self, resource: Resource<'_>) -> Refusal {
         let (status, code, error, text) = match self {
             Challenge::Missing => (
                 401,
@@ -116,7 +116,7 @@ impl Challenge {
                 "Send one Authorization field: Bearer, a space, and a token or API key.",
             ),
         };
-        let (metadata, scope) = (place.metadata(), place.scope());
+        let (metadata, scope) = (resource.metadata(), resource.scope());
         let field = format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scope}\"{error}");
         Refusal::new(status, code, text).with(header::WWW_AUTHENTICATE, &field)
     }
@@ -129,8 +129,8 @@ mod tests {
     #[test]
     fn challenges_name_the_resource_as_it_was_spelt() {
         let check = |challenge: Challenge, path: &str, endpoint: Endpoint, expected: &str| {
-            let place = Place { origin: "https://chat.example.com", path, endpoint };
-            let answer = challenge.refusal(place).answer(super::super::respond::Style::Rpc, "");
+            let resource = Resource { origin: "https://chat.example.com", path, endpoint };
+            let answer = challenge.refusal(resource).answer(super::super::respond::Style::Rpc, "");
             assert_eq!(answer.headers()[header::WWW_AUTHENTICATE], expected);
         };
         let head = "Bearer resource_metadata=\"https://chat.example.com/.well-known/oauth-protected-resource";

@@ -30,7 +30,7 @@ use crate::protocol::{
 use resume::{Tape, Tapes};
 
 pub use desk::Desk;
-pub use host::{Done, Feed, Host, Mail, Place, Ran};
+pub use host::{Done, Feed, Host, Mail, Permit, Ran};
 
 /// One request to an endpoint.
 pub struct Exchange<'a, H> {
@@ -218,7 +218,7 @@ impl<H: Host> Exchange<'_, H> {
     /// Works for a call that may say something before its answer: then the answer is a stream.
     async fn converse(&self, call: Call) -> Result<Answer, Refusal> {
         let session = self.session_of(&call);
-        let Some(place) = self.host.place(session) else { return Ok(whole(self.run(call).await)) };
+        let Some(permit) = self.host.permit(session) else { return Ok(whole(self.run(call).await)) };
         let resumable = !session.is_empty() && call.peer.revision == Revision::V2025_11_25;
         let (mail, mut post) = Mail::new(resumable);
         let mut work = Box::pin(desk::converse(self.host.clone(), session.to_owned(), call, mail));
@@ -229,25 +229,25 @@ impl<H: Host> Exchange<'_, H> {
         };
         let work: Work = Box::pin(async move { work.await.map(|done| host::event(&done.response.body)) });
         if resumable {
-            return Ok(self.record(session, place, first, (post, work)));
+            return Ok(self.record(session, permit, first, (post, work)));
         }
-        let stream = Stream::new(place, self.host.heartbeat(), Some(first), (post, work), AtStop::Finish);
+        let stream = Stream::new(permit, self.host.heartbeat(), Some(first), (post, work), AtStop::Finish);
         Ok(respond::stream(stream))
     }
 
-    /// A stream that the client may lose and come back to; its place is taken until nobody needs it.
+    /// A stream that the client may lose and come back to; its permit is kept until nobody needs it.
     fn record(
         &self,
         session: &str,
-        place: Place,
+        permit: Permit,
         first: Bytes,
         said: (mpsc::Receiver<Bytes>, Work),
     ) -> Answer {
         let desk = self.host.desk();
         let number = desk.next.fetch_add(1, Relaxed);
-        let held = Arc::new(Mutex::new(place.held));
+        let held = Arc::new(Mutex::new(permit.held));
         let tape = Tapes::record(&desk.tapes, (session, number), first, said, Arc::clone(&held));
-        self.play(tape, None, Place { held: Box::new(held), ..place })
+        self.play(tape, None, Permit { held: Box::new(held), ..permit })
     }
 
     /// The rest of a stream, after the event of this id.
@@ -257,26 +257,26 @@ impl<H: Host> Exchange<'_, H> {
                 "No stream with such an event is kept: it has ended a while ago. Send the request again.";
             Refusal::new(400, "no_such_event", text)
         })?;
-        let place = self.host.place(session).ok_or_else(too_many_streams)?;
-        Ok(self.play(tape, Some(has), place))
+        let permit = self.host.permit(session).ok_or_else(too_many_streams)?;
+        Ok(self.play(tape, Some(has), permit))
     }
 
-    fn play(&self, tape: Tape, has: Option<u64>, place: Place) -> Answer {
+    fn play(&self, tape: Tape, has: Option<u64>, permit: Permit) -> Answer {
         let (mail, post) = Mail::new(false);
         let first = has.is_none().then(|| tape.priming());
         let work: Work = Box::pin(tape.play(has, mail));
-        respond::stream(Stream::new(place, self.host.heartbeat(), first, (post, work), AtStop::Finish))
+        respond::stream(Stream::new(permit, self.host.heartbeat(), first, (post, work), AtStop::Finish))
     }
 
     /// Opens a stream of what happens; `session` is the legacy session that it belongs to.
     fn open_stream(&self, listen: Listen, session: &str) -> Result<Answer, Refusal> {
-        let place = self.host.place(session).ok_or_else(too_many_streams)?;
+        let permit = self.host.permit(session).ok_or_else(too_many_streams)?;
         let first = listen.acknowledge().map(|message| host::event(&message));
         let at_stop = AtStop::End(listen.finish().map(|response| host::event(&response.body)));
         let feed = self.host.feed(&listen.filter)?;
         let (mail, post) = Mail::new(false);
         let work: Work = Box::pin(tell(self.host.clone(), feed, listen, session.to_owned(), mail));
-        Ok(respond::stream(Stream::new(place, self.host.heartbeat(), first, (post, work), at_stop)))
+        Ok(respond::stream(Stream::new(permit, self.host.heartbeat(), first, (post, work), at_stop)))
     }
 
     fn open_session(&self, session: &Session, response: Response) -> Result<Answer, Refusal> {

@@ -40,7 +40,7 @@ use crate::app::App;
 
 pub use accept::{Listener, Stop, serve, signals};
 pub use limits::Limits;
-pub use mcp::{Desk, Done, Exchange, Feed, Host, Mail, Place, Ran};
+pub use mcp::{Desk, Done, Exchange, Feed, Host, Mail, Permit, Ran};
 pub use options::{Allowed, Options};
 pub use respond::{Answer, Payload, Refusal, Style};
 pub use routes::member_paths;

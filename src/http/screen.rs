@@ -14,7 +14,7 @@ pub(super) const POISON: &[u8] = b"\0\r\n\r\n";
 /// The framing of one connection's requests, as far as it was read.
 #[derive(Default)]
 pub(super) struct Screen {
-    place: Place,
+    part: Part,
     /// The start of a line whose end has not come yet.
     carry: Vec<u8>,
     length: Option<u64>,
@@ -23,7 +23,7 @@ pub(super) struct Screen {
 
 /// Where in a message the next byte belongs.
 #[derive(Clone, Copy, Default)]
-enum Place {
+enum Part {
     /// Before the request line; empty lines are skipped (RFC 9112 section 2.2).
     #[default]
     Start,
@@ -42,7 +42,7 @@ pub(super) struct Ambiguous;
 impl Screen {
     /// Whether the last message is complete, so that nothing of it is left unread.
     pub(super) fn at_rest(&self) -> bool {
-        matches!(self.place, Place::Start) && self.carry.is_empty()
+        matches!(self.part, Part::Start) && self.carry.is_empty()
     }
 
     /// Reads `bytes` along. The error is how many of them, from the first, may still pass.
@@ -50,8 +50,8 @@ impl Screen {
         let mut rest = bytes;
         while !rest.is_empty() {
             let passed = bytes.len() - rest.len();
-            rest = match &mut self.place {
-                Place::Sized(left) | Place::Chunk(left) => {
+            rest = match &mut self.part {
+                Part::Sized(left) | Part::Chunk(left) => {
                     let step = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
                     *left -= step as u64;
                     self.leave_data();
@@ -64,15 +64,15 @@ impl Screen {
     }
 
     fn leave_data(&mut self) {
-        match self.place {
-            Place::Sized(0) => self.begin(),
-            Place::Chunk(0) => self.place = Place::ChunkEnd,
+        match self.part {
+            Part::Sized(0) => self.begin(),
+            Part::Chunk(0) => self.part = Part::ChunkEnd,
             _ => {}
         }
     }
 
     fn begin(&mut self) {
-        self.place = Place::Start;
+        self.part = Part::Start;
         self.length = None;
         self.chunked = false;
     }
@@ -98,24 +98,24 @@ impl Screen {
 
     fn line(&mut self, line: &[u8]) -> Result<(), Ambiguous> {
         let line = line.strip_suffix(b"\r\n").ok_or(Ambiguous)?;
-        match self.place {
-            Place::Start if line.is_empty() => {}
-            Place::Start => self.place = Place::Fields,
-            Place::Fields if line.is_empty() => self.end_of_head(),
-            Place::Fields => self.field(line)?,
-            Place::ChunkSize => self.chunk_size(line)?,
-            Place::ChunkEnd if line.is_empty() => self.place = Place::ChunkSize,
-            Place::ChunkEnd => return Err(Ambiguous),
-            Place::Trailers if line.is_empty() => self.begin(),
-            Place::Trailers | Place::Sized(_) | Place::Chunk(_) => {}
+        match self.part {
+            Part::Start if line.is_empty() => {}
+            Part::Start => self.part = Part::Fields,
+            Part::Fields if line.is_empty() => self.end_of_head(),
+            Part::Fields => self.field(line)?,
+            Part::ChunkSize => self.chunk_size(line)?,
+            Part::ChunkEnd if line.is_empty() => self.part = Part::ChunkSize,
+            Part::ChunkEnd => return Err(Ambiguous),
+            Part::Trailers if line.is_empty() => self.begin(),
+            Part::Trailers | Part::Sized(_) | Part::Chunk(_) => {}
         }
         Ok(())
     }
 
     fn end_of_head(&mut self) {
         match self.length {
-            _ if self.chunked => self.place = Place::ChunkSize,
-            Some(length) if length > 0 => self.place = Place::Sized(length),
+            _ if self.chunked => self.part = Part::ChunkSize,
+            Some(length) if length > 0 => self.part = Part::Sized(length),
             _ => self.begin(),
         }
     }
@@ -145,9 +145,9 @@ impl Screen {
         if digits.is_empty() || digits.len() > 15 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Ambiguous);
         }
-        self.place = match u64::from_str_radix(digits, 16) {
-            Ok(0) => Place::Trailers,
-            Ok(size) => Place::Chunk(size),
+        self.part = match u64::from_str_radix(digits, 16) {
+            Ok(0) => Part::Trailers,
+            Ok(size) => Part::Chunk(size),
             Err(_) => return Err(Ambiguous),
         };
         Ok(())

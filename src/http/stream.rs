@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::mcp::Place;
+use super::mcp::Permit;
 use crate::protocol::framing::sse::HEARTBEAT;
 
 /// Between two looks at whether the stream may go on: a revoked credential has its streams for no longer.
@@ -31,7 +31,7 @@ pub(super) enum AtStop {
 
 /// The body of an event stream.
 pub struct Stream {
-    place: Place,
+    permit: Permit,
     /// What was put in by [`Stream::work`].
     post: mpsc::Receiver<Bytes>,
     work: Option<Work>,
@@ -51,7 +51,7 @@ pub struct Stream {
 impl Stream {
     /// A stream that begins with `first`.
     pub(super) fn new(
-        place: Place,
+        permit: Permit,
         heartbeat: Duration,
         first: Option<Bytes>,
         (post, work): (mpsc::Receiver<Bytes>, Work),
@@ -66,7 +66,7 @@ impl Stream {
             looks.reset(); // Who has just been let in need not be looked at.
         }
         Stream {
-            place,
+            permit,
             post,
             work: Some(work),
             // A stream that begins with an event needs no comment to begin with.
@@ -87,7 +87,7 @@ impl Stream {
         }
         if let AtStop::End(farewell) = &mut self.at_stop
             && !self.done
-            && (self.place.ended)()
+            && (self.permit.ended)()
         {
             self.last = farewell.take();
             self.end_work();
@@ -112,7 +112,7 @@ impl Stream {
 
     fn poll_looks(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         while self.looks.poll_tick(cx).is_ready() {
-            if !(self.place.lives)() {
+            if !(self.permit.lives)() {
                 return Poll::Ready(None);
             }
             if self.until_comment == 0 {

@@ -33,16 +33,16 @@ pub struct Consent {
     /// The person's address.
     pub email: String,
     /// The organisations that the person can choose among, the present one first; never empty.
-    pub places: Vec<Place>,
+    pub organisations: Vec<Organisation>,
     /// The endpoint the app asked for; `None` when the person chooses (`endpoint` of the form: `full` or `readonly`).
     pub endpoint: Option<Endpoint>,
-    /// Whether the app asked to change things; the person may leave that out. Of a place without `can_write`, no.
+    /// Whether the app asked to change things; the person may leave that out. Of an organisation without `can_write`, no.
     pub write: bool,
 }
 
 /// An organisation in whose name the person can allow something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Organisation {
     /// What the form sends back as `organisation`.
     pub slug: String,
     /// Its name for people.
@@ -108,15 +108,15 @@ impl Server {
     pub fn consent(&self, person: Person, text: &str, present: Option<&str>) -> Result<Consent> {
         let hash = signed::verify(&self.keyring, Purpose::Request, text).ok_or_else(gone)?;
         let now = self.clock.now();
-        let (request, account, mut places) = self.store.read(|tx| {
+        let (request, account, mut memberships) = self.store.read(|tx| {
             let request = oauth_request::find(tx, &hash, &person.session, now)?.ok_or_else(gone)?;
-            let account = user::of(tx, person.user)?.ok_or_else(no_place)?;
+            let account = user::of(tx, person.user)?.ok_or_else(no_membership)?;
             Ok((read(&request)?, account, user::memberships(tx, person.user)?))
         })?;
-        if places.is_empty() {
-            return Err(no_place());
+        if memberships.is_empty() {
+            return Err(no_membership());
         }
-        places.sort_by_key(|place| present != Some(place.slug.as_str()));
+        memberships.sort_by_key(|membership| present != Some(membership.slug.as_str()));
         Ok(Consent {
             request: text.to_owned(),
             client_name: request.client.display_name(),
@@ -125,7 +125,7 @@ impl Server {
             redirect_origin: redirect::policy_source(&request.redirect_uri).to_owned(),
             loopback_only: request.client.redirect_uris.iter().all(|uri| redirect::is_loopback(uri)),
             email: account.email,
-            places: places.into_iter().map(Place::from).collect(),
+            organisations: memberships.into_iter().map(Organisation::from).collect(),
             endpoint: request.endpoint,
             write: request.write || request.endpoint.is_none(),
         })
@@ -141,11 +141,11 @@ impl Server {
         let now = self.clock.now();
         let request = self.store.write(Durability::Disk, move |tx| {
             let request = read(&oauth_request::take(tx, &hash, &person.session, now)?.ok_or_else(gone)?)?;
-            let place = choose(user::memberships(tx, person.user)?, decision.organisation.as_deref())?;
+            let membership = choose(user::memberships(tx, person.user)?, decision.organisation.as_deref())?;
             let ends = now.plus(CODE_TIME);
-            let tenant = tx.tenant(place.tenant);
+            let tenant = tx.tenant(membership.tenant);
             let grant =
-                oauth_grant::create(&tenant, &granted(person, &place, &request, decision, ends), now)?;
+                oauth_grant::create(&tenant, &granted(person, &membership, &request, decision, ends), now)?;
             oauth_code::create(&tenant, &code_hash, grant, &request.redirect_uri, &request.challenge, ends)?;
             Ok(request)
         })?;
@@ -170,7 +170,7 @@ impl Server {
 
 fn granted(
     person: Person,
-    place: &Membership,
+    membership: &Membership,
     request: &Request,
     decision: Decision,
     expires_at: Time,
@@ -189,29 +189,29 @@ fn granted(
         },
         redirect_origin: redirect::origin_of(&request.redirect_uri).to_owned(),
         endpoint: chosen.as_str(),
-        write: asked && decision.write && can_write(place) && chosen == Endpoint::Full,
+        write: asked && decision.write && can_write(membership) && chosen == Endpoint::Full,
         chatbots: decision.chatbots,
         expires_at,
     }
 }
 
-fn can_write(place: &Membership) -> bool {
-    place.role != Role::Analyst
+fn can_write(membership: &Membership) -> bool {
+    membership.role != Role::Analyst
 }
 
-impl From<Membership> for Place {
-    fn from(place: Membership) -> Place {
-        Place { can_write: can_write(&place), slug: place.slug, name: place.name }
+impl From<Membership> for Organisation {
+    fn from(membership: Membership) -> Organisation {
+        Organisation { can_write: can_write(&membership), slug: membership.slug, name: membership.name }
     }
 }
 
-fn choose(places: Vec<Membership>, organisation: Option<&str>) -> Result<Membership> {
-    let one = places.len() == 1;
-    let chosen = places.into_iter().find(|place| match organisation {
-        Some(slug) => place.slug == slug,
+fn choose(memberships: Vec<Membership>, organisation: Option<&str>) -> Result<Membership> {
+    let one = memberships.len() == 1;
+    let chosen = memberships.into_iter().find(|membership| match organisation {
+        Some(slug) => membership.slug == slug,
         None => one,
     });
-    chosen.ok_or_else(no_place)
+    chosen.ok_or_else(no_membership)
 }
 
 fn known_by(client: &Client) -> KnownBy {
@@ -235,7 +235,7 @@ fn gone() -> Error {
     )
 }
 
-fn no_place() -> Error {
+fn no_membership() -> Error {
     Error::new(
         Kind::Forbidden,
         "You are not a member of that organisation, or it is suspended. Ask its owner, then connect again.",

@@ -148,8 +148,8 @@ fn the_page_shows_who_asks_for_what() {
     );
     assert!(shown.loopback_only && shown.write);
     assert_eq!((shown.endpoint, shown.email.as_str()), (Some(Endpoint::Full), "anna@example.com"));
-    assert_eq!(shown.places.len(), 1);
-    assert_eq!((shown.places[0].slug.as_str(), shown.places[0].can_write), ("acme", true));
+    assert_eq!(shown.organisations.len(), 1);
+    assert_eq!((shown.organisations[0].slug.as_str(), shown.organisations[0].can_write), ("acme", true));
 }
 
 #[test]

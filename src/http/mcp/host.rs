@@ -75,8 +75,8 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// What keeps it from looking.
     fn feed(&self, filter: &Filter) -> Result<Self::Feed, Refusal>;
 
-    /// A place for one more stream of the session (empty where there is none); `None` when there are too many.
-    fn place(&self, session: &str) -> Option<Place>;
+    /// A permit for one more stream of the session (empty where there is none); `None` when there are too many.
+    fn permit(&self, session: &str) -> Option<Permit>;
 }
 
 /// Tells of what happened.
@@ -111,8 +111,8 @@ impl From<Response> for Done {
     }
 }
 
-/// A stream's place among those that may be open.
-pub struct Place {
+/// Leave to hold a stream open, one of those that there are.
+pub struct Permit {
     /// Given back when nobody needs the stream any more, which may be after its connection.
     pub held: Box<dyn Send>,
     /// Dropped when its connection no longer carries it.

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::http::form::Form;
 use crate::http::respond::{Answer, Refusal};
 use crate::http::visit::Visit;
-use crate::oauth::consent::{Consent, Decision, KnownBy, Place};
+use crate::oauth::consent::{Consent, Decision, KnownBy, Organisation};
 use crate::store::{SystemTx, chatbot};
 
 /// Chatbots that the page offers to limit the app to, those of all organisations together: all are posted.
@@ -26,7 +26,7 @@ const OFFERED_MAX: i64 = 200;
 struct Page<'a> {
     frame: Frame<'a>,
     asked: &'a Consent,
-    places: Vec<Offered<'a>>,
+    organisations: Vec<Offered<'a>>,
     /// Where another person comes back to once signed in; empty where nobody can.
     here: &'a str,
     /// Why the form was refused.
@@ -35,20 +35,21 @@ struct Page<'a> {
 
 /// An organisation, and the chatbots that the app can be limited to in it.
 struct Offered<'a> {
-    place: &'a Place,
+    organisation: &'a Organisation,
     chatbots: Vec<(i64, String)>,
 }
 
 impl Page<'_> {
     /// Whether the person may allow changes in any of the organisations.
     fn may_write(&self) -> bool {
-        self.places.iter().any(|offered| offered.place.can_write)
+        self.organisations.iter().any(|offered| offered.organisation.can_write)
     }
 
     /// The organisations in which the person may allow reading alone, while the app asks for more.
-    fn reading_places(&self) -> String {
-        let places = self.places.iter().filter(|offered| self.asked.write && !offered.place.can_write);
-        places.map(|offered| offered.place.name.as_str()).collect::<Vec<_>>().join(", ")
+    fn reading_in(&self) -> String {
+        let reading =
+            self.organisations.iter().filter(|offered| self.asked.write && !offered.organisation.can_write);
+        reading.map(|offered| offered.organisation.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// The day on which the app registered itself, for people.
@@ -58,7 +59,7 @@ impl Page<'_> {
 
     /// Whether the app could be limited to fewer chatbots than there are.
     fn has_limit(&self) -> bool {
-        self.places.iter().any(|offered| offered.chatbots.len() > 1)
+        self.organisations.iter().any(|offered| offered.chatbots.len() > 1)
     }
 }
 
@@ -73,22 +74,24 @@ pub(in crate::http) fn page<'p>(
     wrong: &str,
 ) -> Result<Answer, Refusal> {
     let visitor = visit.member()?;
-    let most = OFFERED_MAX / (asked.places.len() as i64).max(1);
-    let places = visit.asked.site.app.store.read(|tx| {
-        let offered = |place: &'p Place| Ok(Offered { place, chatbots: chatbots(tx, visitor, place, most)? });
-        asked.places.iter().map(offered).collect::<Result<Vec<_>>>()
+    let most = OFFERED_MAX / (asked.organisations.len() as i64).max(1);
+    let organisations = visit.asked.site.app.store.read(|tx| {
+        let offered = |organisation: &'p Organisation| {
+            Ok(Offered { organisation, chatbots: chatbots(tx, visitor, &organisation.slug, most)? })
+        };
+        asked.organisations.iter().map(offered).collect::<Result<Vec<_>>>()
     })?;
     let title = format!("Connect “{}”?", asked.client_name);
     let frame = Frame { title: &title, place: "", visitor: None, csrf: &visit.csrf };
     let uri = &visit.asked.parts.uri;
     let here = uri.path_and_query().map_or("", |here| here.as_str());
     let here = if visit.asked.parts.method == Method::GET { here } else { "" };
-    html_for(&Page { frame, asked, places, here, wrong }, &asked.redirect_origin)
+    html_for(&Page { frame, asked, organisations, here, wrong }, &asked.redirect_origin)
 }
 
-fn chatbots(tx: &SystemTx<'_>, visitor: &Visitor, place: &Place, most: i64) -> Result<Vec<(i64, String)>> {
+fn chatbots(tx: &SystemTx<'_>, visitor: &Visitor, slug: &str, most: i64) -> Result<Vec<(i64, String)>> {
     let mut memberships = iter::once(&visitor.organisation).chain(&visitor.others);
-    let Some(here) = memberships.find(|here| here.slug == place.slug) else { return Ok(Vec::new()) };
+    let Some(here) = memberships.find(|here| here.slug == slug) else { return Ok(Vec::new()) };
     chatbot::names(&tx.tenant(here.tenant), most)
 }
 
