@@ -8,13 +8,12 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue, SET_COOKIE};
 use serde_json::{Map, Value};
 
 use super::signs::{
-    CHALLENGE_PARAMETERS, MIN_SECRET, PREFIXES, find_prefix, is_id, is_json, is_jwt, is_number,
-    is_phone_member, is_secret_member, is_secret_name, is_word, literal_bytes, looks_random,
+    CHALLENGE_PARAMETERS, MIN_SECRET, PREFIXES, decoded, find_prefix, is_id, is_json, is_jwt, is_number,
+    is_phone_member, is_secret_member, is_secret_name, is_word, literal_bytes, looks_random, looks_secret,
+    may_be_no_key, other_forms,
 };
 use crate::contacts::{self, Contact};
 
-/// The fewest characters of a member's text that is a secret by how the member's name ends.
-const MIN_NAMED: usize = 12;
 /// MCP's own member, which ends like one and is a number of the client's.
 const PROGRESS_TOKEN: &str = "progressToken";
 /// A text that is not JSON is kept up to this many bytes.
@@ -38,15 +37,24 @@ impl Redactor {
         Redactor { keep_contacts, ..Redactor::default() }
     }
 
-    /// Learns `secret`, which is then taken out wherever it stands, and gives its placeholder.
+    /// Learns `secret`, which is then taken out wherever it stands, percent-encoded or not, and gives its placeholder.
     pub fn learn(&mut self, kind: &'static str, secret: &str) -> String {
         if let Some((_, placeholder)) = self.known.iter().find(|(known, _)| known == secret) {
             return placeholder.clone();
         }
         let placeholder = self.placeholder(kind);
-        let place = self.known.partition_point(|(known, _)| known.len() >= secret.len());
-        self.known.insert(place, (secret.to_owned(), placeholder.clone()));
+        self.know(secret.to_owned(), &placeholder);
+        for form in other_forms(secret) {
+            self.know(form, &placeholder);
+        }
         placeholder
+    }
+
+    fn know(&mut self, secret: String, placeholder: &str) {
+        if self.known.iter().all(|(known, _)| *known != secret) {
+            let place = self.known.partition_point(|(known, _)| known.len() >= secret.len());
+            self.known.insert(place, (secret, placeholder.to_owned()));
+        }
     }
 
     fn placeholder(&mut self, kind: &'static str) -> String {
@@ -242,7 +250,7 @@ impl Redactor {
 
     /// The text of the member `name`.
     fn member(&mut self, name: &str, text: &str, is_mcp: bool) -> String {
-        let by_name = is_secret_name(name) && text.len() >= MIN_NAMED && looks_random(text);
+        let by_name = is_secret_name(name) && looks_secret(text);
         if is_secret_member(name, is_mcp) || (by_name && name != PROGRESS_TOKEN) {
             return self.learn("secret", text);
         }
@@ -287,10 +295,12 @@ impl Redactor {
 
     /// `name=value&…`, in a query or a form.
     fn pairs(&mut self, pairs: &str) -> String {
+        let is_secret = |name: &str, value: &str| {
+            let by_name = is_secret_name(name) && (!may_be_no_key(name) || looks_secret(&decoded(value)));
+            !value.is_empty() && (by_name || is_secret_member(name, false))
+        };
         let redacted = pairs.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, value))
-                if (is_secret_member(name, false) || is_secret_name(name)) && !value.is_empty() =>
-            {
+            Some((name, value)) if is_secret(name, value) => {
                 format!("{name}={}", self.learn("secret", value))
             }
             _ => self.address(pair),
@@ -514,9 +524,45 @@ mod tests {
         }
         let kept = "/mcp?keyword=verysecret123&token_type_hint=refresh_token&toolset=products&key=";
         check(kept, kept);
+        // Under a name that ends with `key` and may mean a column, what looks like one.
+        let kept = "/mcp?sort_key=created_at&sortKey=created_at%2Cdesc&primary-key=id_2";
+        check(kept, kept);
+        check("/mcp?sort_key=a9f8e7d6c5b4", "/mcp?sort_key=[secret-1]");
+        for pair in [
+            "key=abc",
+            "api-key=abc",
+            "accessKey=abc",
+            "x_token=abc",
+            "client_secret=abc",
+            "sig=abc",
+            "auth=a",
+        ] {
+            let name = pair.split('=').next().unwrap();
+            check(&format!("/mcp?{pair}"), &format!("/mcp?{name}=[secret-1]"));
+        }
         let form = b"token_type_hint=refresh_token&apikey=verysecret123";
         let redacted = Redactor::default().message(form, true);
         assert_eq!(redacted, Some("token_type_hint=refresh_token&apikey=[secret-1]".into()));
+    }
+
+    #[test]
+    fn a_secret_is_known_percent_encoded_and_decoded() {
+        let check = |learn: fn(&mut Redactor), text: &str, expected: &str| {
+            let mut redactor = Redactor::default();
+            learn(&mut redactor);
+            assert_eq!(redactor.text(text), expected, "{text}");
+        };
+        let in_a_query = |redactor: &mut Redactor| {
+            assert_eq!(redactor.path("/mcp?api_key=ab%2Fcd%2Bef%3D%3D"), "/mcp?api_key=[secret-1]");
+        };
+        check(in_a_query, "is ab/cd+ef== or ab%2fcd%2bef%3d%3d", "is [secret-1] or [secret-1]");
+        // It is decoded once.
+        check(in_a_query, "is ab%252Fcd", "is ab%252Fcd");
+        let in_a_header = |redactor: &mut Redactor| redactor.learn_field("ab/cd+ef==");
+        check(in_a_header, "at /x?u=ab%2Fcd%2Bef%3D%3D&v=1", "at /x?u=[header-1]&v=1");
+        check(in_a_header, "at /x?u=ab%2fcd%2bef%3d%3d", "at /x?u=[header-1]");
+        let in_a_url = |redactor: &mut Redactor| redactor.learn_url("https://a.example/?u=x1%26y2%3Dz3");
+        check(in_a_url, "x1&y2=z3", "[url-1]");
     }
 
     #[test]

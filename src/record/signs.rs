@@ -60,6 +60,26 @@ const SECRET_ENDS: [&str; 13] = [
     "signature",
     "token",
 ];
+/// How names end that are a key's whatever stands there. Under others that end with `key` alone, such as `sort_key`, a
+/// value of a query is one only if it looks it.
+const KEY_ENDS: [&str; 16] = [
+    "accesskey",
+    "accountkey",
+    "apikey",
+    "appkey",
+    "authkey",
+    "clientkey",
+    "consumerkey",
+    "licensekey",
+    "masterkey",
+    "privatekey",
+    "secretkey",
+    "serverkey",
+    "sessionkey",
+    "sharedkey",
+    "signingkey",
+    "subscriptionkey",
+];
 /// How members' names end whose text is a phone number in whatever form, and those whose text is none.
 const PHONE_MEMBERS: [&str; 5] = ["contact", "fax", "mobile", "phone", "whatsapp"];
 const ID_MEMBERS: [&str; 11] =
@@ -70,6 +90,8 @@ const MIN_PHONE_DIGITS: usize = 5;
 const MAX_WORD: usize = 256;
 /// Parameters of a challenge that may follow the name of its scheme as a credential does, and are none.
 pub(super) const CHALLENGE_PARAMETERS: [&str; 2] = ["error_description", "resource_metadata"];
+/// The fewest characters of a text that is a secret by how its name ends.
+const MIN_NAMED: usize = 12;
 /// The fewest characters of a value in the server's URL that are a key though they have no digits.
 const MIN_RANDOM: usize = 20;
 
@@ -86,6 +108,33 @@ pub(super) fn is_secret_member(name: &str, is_mcp: bool) -> bool {
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a name ends with `key` and may be that of a column or an order as well; `key` itself is taken for one.
+pub(super) fn may_be_no_key(name: &str) -> bool {
+    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_ascii_lowercase();
+    name.ends_with("key") && name != "key" && !KEY_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a value is a secret by its look, where its name may be one's.
+pub(super) fn looks_secret(value: &str) -> bool {
+    value.len() >= MIN_NAMED && looks_random(value)
+}
+
+/// How else a secret may be written: percent-decoded once, and that percent-encoded, in capitals and in small letters.
+pub(super) fn other_forms(secret: &str) -> [String; 3] {
+    let plain = decoded(secret);
+    let pieces = || form_urlencoded::byte_serialize(plain.as_bytes());
+    let small =
+        |piece: &str| if piece.starts_with('%') { piece.to_ascii_lowercase() } else { piece.to_owned() };
+    [pieces().collect(), pieces().map(small).collect(), plain]
+}
+
+/// `text` percent-decoded once; a plus is one.
+pub(super) fn decoded(text: &str) -> String {
+    let value = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
+    let plain = form_urlencoded::parse(value.as_bytes()).next().map(|(_, plain)| plain.into_owned());
+    plain.unwrap_or_default()
 }
 
 /// Whether a value is made by a machine: a word such as `products`, a number and a date are not.
