@@ -33,7 +33,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
@@ -187,7 +187,7 @@ struct Cli {
 pub fn run() -> ExitCode {
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
-        Err(help) => without_secrets(help).exit(),
+        Err(wrong) => return refuse(wrong),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
@@ -200,6 +200,36 @@ pub fn run() -> ExitCode {
             output::complain(&error, verbose);
             ExitCode::from(error.kind.exit_code())
         }
+    }
+}
+
+/// What the commands that talk to a server, or read what was said to one, are given, with an example.
+const WANTED: [(&str, &str, &str); 4] = [
+    (
+        "record",
+        "--out FILE and the server's URL or `-- COMMAND`",
+        "--out session.jsonl http://127.0.0.1:3000/mcp",
+    ),
+    ("verify", "a recording and the server's URL or `-- COMMAND`", "session.jsonl http://127.0.0.1:3000/mcp"),
+    (
+        "diff",
+        "two of: a recording, a file or folder of tools, a server's URL",
+        "session.jsonl http://127.0.0.1:3000/mcp",
+    ),
+    ("conformance", "the server's URL or `-- COMMAND`", "http://127.0.0.1:3000/mcp"),
+];
+
+/// Says what is wrong with the arguments; where something is missing of the commands in [`WANTED`], what is wanted.
+fn refuse(wrong: clap::Error) -> ExitCode {
+    let usage = wrong.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    let is_of = |name: &str| usage.contains(&format!("chaterimo {name} "));
+    match WANTED.iter().find(|(name, ..)| wrong.kind() == ErrorKind::MissingRequiredArgument && is_of(name)) {
+        Some((name, what, example)) => {
+            let text = format!("{name} wants {what}, such as: chaterimo {name} {example}");
+            output::complain(&Error::invalid(text), false);
+            ExitCode::from(2)
+        }
+        None => without_secrets(wrong).exit(),
     }
 }
 

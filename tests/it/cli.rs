@@ -128,6 +128,21 @@ fn wrong_settings_and_arguments_exit_with_2() {
         assert!(ran.code == 2 && ran.err.contains("wanted is 'Name: value'"), "{command}: {}", ran.err);
         assert!(!ran.err.contains("cha_0123456789abcdef"), "{command}: {}", ran.err);
     }
+    // What is missing is asked for in one line.
+    let both = "the server's URL or `-- COMMAND`, such as: chaterimo";
+    home.refused(
+        "record",
+        2,
+        &format!("record wants --out FILE and {both} record --out session.jsonl http://"),
+    );
+    home.refused("record --out x.jsonl --", 2, "record wants --out FILE");
+    home.refused(
+        "verify x.jsonl",
+        2,
+        &format!("verify wants a recording and {both} verify session.jsonl http://"),
+    );
+    home.refused("conformance --era modern", 2, &format!("conformance wants {both} conformance http://"));
+    home.refused("diff x.jsonl", 2, "diff wants two of");
     assert_eq!(home.run("").code, 2);
     assert_eq!(home.run("--version").out, format!("chaterimo {}\n", env!("CARGO_PKG_VERSION")));
 }
