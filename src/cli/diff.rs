@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::peer::{Dialler, Options, Peer, Target};
 use crate::protocol::revision::Revision;
 use crate::protocol::rpc::METHOD_NOT_FOUND;
+use crate::protocol::transcript::compare::brief;
 
 /// Pages of a list that are asked for.
 const MAX_PAGES: usize = 100;
@@ -54,7 +55,10 @@ impl Args {
             for change in &found {
                 let place =
                     if change.pointer.is_empty() { String::new() } else { format!(" {}", change.pointer) };
-                context.out.line(format!("{:8}  {}{place}: {}", change.class, change.of, change.reason))?;
+                let what = values(change.old.as_ref(), change.new.as_ref());
+                context
+                    .out
+                    .line(format!("{:8}  {}{place}: {}{what}", change.class, change.of, change.reason))?;
             }
             context.out.line(format!("{breaking} breaking, {additive} additive, {cosmetic} cosmetic"))?;
         }
@@ -72,6 +76,16 @@ impl Args {
                 Err(Error::new(Kind::Conflict, text))
             }
         }
+    }
+}
+
+/// What it was and what it is, short, where there is something to show.
+fn values(old: Option<&Value>, new: Option<&Value>) -> String {
+    match (old.map(brief), new.map(brief)) {
+        (Some(old), Some(new)) => format!(" ({old} → {new})"),
+        (Some(old), None) => format!(" (was {old})"),
+        (None, Some(new)) => format!(" (now {new})"),
+        (None, None) => String::new(),
     }
 }
 
@@ -172,4 +186,22 @@ async fn list(peer: &mut Peer, method: &str, declared: bool, surface: &mut Surfa
         params = json!({"cursor": cursor});
     }
     Err(failed(format!("the list has more than {MAX_PAGES} pages")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_shown_short() {
+        let check = |old: Option<Value>, new: Option<Value>, expected: &str| {
+            assert_eq!(values(old.as_ref(), new.as_ref()), expected);
+        };
+        check(Some(json!(["a", "b"])), Some(json!("a")), r#" (["a","b"] → "a")"#);
+        check(Some(json!(3)), None, " (was 3)");
+        check(None, Some(json!(null)), " (now null)");
+        check(None, None, "");
+        let long = "x".repeat(100);
+        check(None, Some(long.as_str().into()), &format!(" (now \"{}\"…)", &long[..64]));
+    }
 }

@@ -1,5 +1,6 @@
 //! `chaterimo verify`: whether a server still answers as it was recorded.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,9 @@ use crate::error::{Error, Kind, Result};
 use crate::peer::{Dialler, Options, Target};
 use crate::protocol::transcript::compare::{Difference, Pointer};
 use crate::verify::{Drift, Report, verify};
+
+/// The most lines that one sentence names.
+const MAX_LINES_SHOWN: usize = 20;
 
 /// `chaterimo verify FILE URL`, or `chaterimo verify FILE -- COMMAND…`
 #[derive(clap::Args)]
@@ -55,6 +59,9 @@ impl Args {
         options.max_requests = usize::MAX;
         let dialler = Dialler::new(options)?;
         let report = runtime()?.block_on(verify(&transcript, &dialler, &ignored))?;
+        if !report.redacted.is_empty() {
+            context.out.note(sent_redacted(&report.redacted));
+        }
         match self.json {
             true => context.out.line(serde_json::to_string(&report).map_err(Error::internal)?)?,
             false => show(&report, context)?,
@@ -69,11 +76,24 @@ impl Args {
     }
 }
 
+/// That these lines said to the server what the recorder made up, and what to do.
+fn sent_redacted(lines: &BTreeSet<usize>) -> String {
+    let shown: Vec<String> = lines.iter().take(MAX_LINES_SHOWN).map(ToString::to_string).collect();
+    let more = if lines.len() > shown.len() { " …" } else { "" };
+    format!(
+        "chaterimo: The client's words on line {}{more} hold what the recorder took out, and were sent with the \
+         placeholder, such as [email-1]; their answers may differ for that alone. Record again with test data and \
+         --keep-contacts, or leave the place aside with --ignore.",
+        shown.join(", ")
+    )
+}
+
 fn show(report: &Report, context: &mut Context) -> Result<()> {
     let mut line = 0;
     for Drift { line: at, message, pointer, recorded, now } in &report.differences {
         if *at != line {
-            context.out.line(format!("line {at}, {message}"))?;
+            let mark = if report.redacted.contains(at) { " (sent with a placeholder)" } else { "" };
+            context.out.line(format!("line {at}, {message}{mark}"))?;
             line = *at;
         }
         let pointer = if pointer.is_empty() { "/".to_owned() } else { pointer.clone() };

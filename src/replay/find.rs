@@ -1,10 +1,11 @@
 //! Which turn of the recording a message of the client is: by what it says, or by the recorded order.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
-use crate::protocol::transcript::compare::{Of, compare};
+use crate::protocol::rpc::is_request;
+use crate::protocol::transcript::compare::{Difference, Of, Opaque, compare, compare_all, is_placeholder};
 use crate::protocol::transcript::turns::{Kind, Turn, brief, method_of, name_of};
 
 /// How many requests of the recording an error names.
@@ -16,13 +17,16 @@ const MAX_DIFFERENCES: usize = 5;
 pub(super) struct Finder {
     played: Vec<u32>,
     next: usize,
+    /// What each placeholder of the recording stands for in this run, and on which line it was said first.
+    stands_for: HashMap<String, (String, usize)>,
 }
 
 impl Finder {
     /// At the beginning, what no client does again counts as played, so that nothing waits for it.
     pub(super) fn new(turns: &[Turn]) -> Finder {
         let never = |turn: &Turn| matches!(turn.kind, Kind::Other | Kind::Delete) || turn.turned_away();
-        Finder { played: turns.iter().map(|turn| u32::from(never(turn))).collect(), next: 0 }
+        let played = turns.iter().map(|turn| u32::from(never(turn))).collect();
+        Finder { played, next: 0, stands_for: HashMap::new() }
     }
 
     /// Counts that this turn is played.
@@ -50,16 +54,18 @@ impl Finder {
         fitting().find(|place| !self.was_played(*place)).or_else(|| fitting().last())
     }
 
-    /// By method and parameters, else by method and name. `None` when the recording has nothing like it.
+    /// By method and parameters, then with anything in the place of placeholders, else by method and name. `None` when the
+    /// recording has nothing like it.
     pub(super) fn leniently(&self, turns: &[Turn], message: &Value) -> Option<usize> {
         let kind = if message.get("id").is_some() { Kind::Request } else { Kind::Notification };
         let method = method_of(message)?;
         let alike = |turn: &Turn| turn.kind == kind && turn.method() == Some(method) && can_answer(turn);
-        let opens = matches!(method, "initialize" | "server/discover" | "subscriptions/listen");
-        let wanted = substance(message);
-        let equal = |turn: &Turn| opens || turn.message.as_ref().map(substance).as_deref() == Some(&*wanted);
+        let wanted = params(message); // Members are equal in whatever order.
+        let equal =
+            |turn: &Turn| opens(method) || turn.message.as_ref().map(params).as_ref() == Some(&wanted);
         let named = |turn: &Turn| turn.message.as_ref().and_then(name_of) == name_of(message);
         self.next_of(turns, |turn| alike(turn) && equal(turn))
+            .or_else(|| self.next_of(turns, |turn| alike(turn) && first_apart(turn, message).is_none()))
             .or_else(|| self.next_of(turns, |turn| alike(turn) && named(turn)))
     }
 
@@ -84,15 +90,17 @@ impl Finder {
         else {
             return Err(format!("{came} came, and the recording cannot be read there."));
         };
-        let found = compare(recorded, message, Of::Client, &[]);
-        if found.is_empty() {
+        let found = compare_all(recorded, message, Of::Client, &[]);
+        let is_it = (method_of(recorded), name_of(recorded)) == (method_of(message), name_of(message));
+        if is_it || found.differences.is_empty() {
             self.next = next + 1;
-            return Ok(next);
-        }
-        if (method_of(recorded), name_of(recorded)) == (method_of(message), name_of(message)) {
-            self.next = next + 1;
-            let all: Vec<String> = found.iter().take(MAX_DIFFERENCES).map(ToString::to_string).collect();
-            return Err(format!("line {}, {came}: {}.", turn.line, all.join("; ")));
+            let mut all: Vec<String> = found.differences.iter().map(ToString::to_string).collect();
+            all.extend(found.opaque.into_iter().filter_map(|opaque| self.hold(opaque, turn.line)));
+            all.truncate(MAX_DIFFERENCES);
+            return match all.is_empty() {
+                true => Ok(next),
+                false => Err(format!("line {}, {came}: {}.", turn.line, all.join("; "))),
+            };
         }
         let text = format!("line {}, {}, was to come next, and {came} came.", turn.line, turn.brief());
         let later = self.to_come(turns).find(|later| {
@@ -101,6 +109,33 @@ impl Finder {
         });
         self.next = later.map_or(self.next, |later| later + 1);
         Err(text)
+    }
+
+    /// Remembers what a placeholder stands for; else how it does not hold together with what was said before, in words that
+    /// tell no secret. One that the client says as it stands, it has from an answer of the replay.
+    fn hold(&mut self, opaque: Opaque, line: usize) -> Option<String> {
+        let Opaque { pointer, recorded, now } = opaque;
+        if recorded == now || !is_placeholder(&recorded) {
+            return None;
+        }
+        if is_placeholder(&now) {
+            return Some(format!("{pointer}: {recorded} became {now}"));
+        }
+        if let Some((known, first)) = self.stands_for.get(&recorded) {
+            let other = *known != now;
+            return other
+                .then(|| format!("{pointer}: {recorded} is not the value that it was on line {first}"));
+        }
+        let kind = |placeholder: &str| placeholder.rsplit_once('-').map(|(kind, _)| kind.to_owned());
+        let twin = self
+            .stands_for
+            .iter()
+            .find(|(other, (known, _))| *known == now && kind(other) == kind(&recorded));
+        if let Some((other, (_, first))) = twin {
+            return Some(format!("{pointer}: {recorded} is the value that {other} was on line {first}"));
+        }
+        self.stands_for.insert(recorded, (now, line));
+        None
     }
 
     /// The turns of the recorded order that are still to come.
@@ -119,25 +154,28 @@ fn can_answer(turn: &Turn) -> bool {
     answered && !turn.turned_away()
 }
 
-/// Method and parameters without `_meta`, members in one order.
-fn substance(message: &Value) -> String {
-    let mut params = message.get("params").and_then(Value::as_object).cloned().unwrap_or_default();
-    params.shift_remove("_meta");
-    format!("{} {}", method_of(message).unwrap_or_default(), sorted(&Value::Object(params)))
+/// Whether it is answered alike whatever its parameters are.
+fn opens(method: &str) -> bool {
+    matches!(method, "initialize" | "server/discover" | "subscriptions/listen")
 }
 
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let members: BTreeMap<&String, Value> =
-                members.iter().map(|(name, value)| (name, sorted(value))).collect();
-            Value::Object(
-                members.into_iter().map(|(name, value)| (name.clone(), value)).collect::<Map<_, _>>(),
-            )
-        }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
-    }
+/// Where the parameters of this request are first not those of `turn`, which answers it all the same: a pointer.
+pub(super) fn apart(turn: &Turn, message: &Value) -> Option<String> {
+    let wanted = is_request(message) && !method_of(message).is_some_and(opens);
+    first_apart(turn, message).filter(|_| wanted).map(|difference| difference.pointer)
+}
+
+fn first_apart(turn: &Turn, message: &Value) -> Option<Difference> {
+    let within = |message: &Value| json!({"params": params(message)});
+    let recorded = turn.message.as_ref().map(within).unwrap_or_default();
+    compare(&recorded, &within(message), Of::Client, &[]).into_iter().next()
+}
+
+/// Parameters without `_meta`.
+fn params(message: &Value) -> Value {
+    let mut params = message.get("params").and_then(Value::as_object).cloned().unwrap_or_default();
+    params.shift_remove("_meta");
+    Value::Object(params)
 }
 
 /// The requests that the recording has an answer to, each once, in the order in which they were first asked.

@@ -2,12 +2,12 @@
 
 mod standing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
 use super::era::{Facts, asked_for};
-use super::find::{Finder, continued, known_requests};
+use super::find::{Finder, apart, continued, known_requests};
 use crate::protocol::revision::Revision;
 use crate::protocol::rpc::{
     INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, is_request, is_response,
@@ -26,6 +26,8 @@ pub struct Player {
     /// What the client did that the recording has not.
     faults: Vec<String>,
     told: usize,
+    /// Requests that a lenient replay told of as answered in spite of other parameters, and from where on.
+    apart: BTreeSet<String>,
 }
 
 /// How a message is answered over HTTP. What is sent comes by [`Player::ready`].
@@ -85,6 +87,7 @@ impl Player {
             opened: 0,
             faults: Vec::new(),
             told: 0,
+            apart: BTreeSet::new(),
         }
     }
 
@@ -129,7 +132,10 @@ impl Player {
             false => Ok(self.find(message)).and_then(|found| found.ok_or_else(String::new)),
         };
         match found {
-            Ok(turn) => self.play(turn, &asked),
+            Ok(turn) => {
+                self.note_apart(turn, message);
+                self.play(turn, &asked)
+            }
             Err(text) if !text.is_empty() => self.differs(&asked, text),
             Err(_) if is_response(message) || message.get("id").is_none() => taken(202),
             Err(_) => self.unrecorded(&asked),
@@ -140,6 +146,18 @@ impl Player {
         match message.get("id") {
             Some(id) if is_response(message) => self.finder.answer_to(&self.turns, id),
             _ => self.finder.leniently(&self.turns, message),
+        }
+    }
+
+    /// Tells once of each request that gets the answer to other parameters, which only a lenient one does.
+    fn note_apart(&mut self, place: usize, message: &Value) {
+        let Some(turn) = self.turns.get(place).filter(|_| !self.strict) else { return };
+        let Some(pointer) = apart(turn, message) else { return };
+        let (brief, line) = (brief(message), turn.line);
+        if self.apart.insert(format!("{brief} {pointer}")) {
+            self.faults.push(format!(
+                "{brief} is answered as on line {line}, though its parameters are others, first at {pointer}."
+            ));
         }
     }
 

@@ -93,8 +93,77 @@ fn a_request_is_found_by_its_parameters_then_by_its_name() {
     assert_eq!(answers[0]["error"]["message"], expected);
     let answers = say(&mut player, &ask(5, "prompts/list", json!({})), LEGACY);
     assert_eq!(answers[0]["error"]["code"], -32601);
-    assert_eq!(player.news().len(), 2);
+    assert_eq!(player.news().len(), 3);
     assert_eq!(player.news().len(), 0);
+}
+
+#[test]
+fn a_lenient_answer_to_other_parameters_is_told_once() {
+    let recording = piped(&[
+        (">", call(1, "sum", json!({"a": 1, "b": 2}))),
+        ("<", done(1, json!({"n": 3}))),
+        (">", call(2, "mail", json!({"to": "[email-1]"}))),
+        ("<", done(2, json!({"n": "first"}))),
+        (">", call(3, "mail", json!({"to": "[email-2]", "text": "hi [email-3]"}))),
+        ("<", done(3, json!({"n": "then"}))),
+    ]);
+    let mut player = Player::new(&recording, false);
+    let mut check = |arguments: Value, expected: &[&str]| {
+        say(&mut player, &call(9, "sum", arguments.clone()), LEGACY);
+        assert_eq!(player.news(), expected, "{arguments}");
+    };
+    let told = |pointer: &str| {
+        format!(
+            "tools/call sum is answered as on line 2, though its parameters are others, first at {pointer}."
+        )
+    };
+    check(json!({"b": 2, "a": 1}), &[]);
+    check(json!({"a": 1, "b": 3}), &[&told("/params/arguments/b")]);
+    check(json!({"a": 1, "b": 4}), &[]);
+    check(json!({"a": 5, "b": 3}), &[&told("/params/arguments/a")]);
+    check(json!({"a": 1}), &[]);
+    // Anything stands in the place of a placeholder, and the request is found by the rest.
+    let mail = call(9, "mail", json!({"to": "ann@x.example", "text": "hi bob@x.example"}));
+    assert_eq!(say(&mut player, &mail, LEGACY), [done(9, json!({"n": "then"}))]);
+    assert_eq!(player.news(), [""; 0]);
+}
+
+#[test]
+fn a_strict_replay_holds_placeholders_together() {
+    let mails = |id: u64, to: &str, text: &str| call(id, "mail", json!({"to": to, "text": text}));
+    let recording = piped(&[
+        (">", mails(1, "[email-1]", "for [email-2], [email-1]")),
+        ("<", done(1, json!({}))),
+        (">", mails(2, "[email-2]", "[phone-1]")),
+        ("<", done(2, json!({"from": "[email-3]"}))),
+        (">", mails(3, "[email-1]", "[email-3]")),
+        ("<", done(3, json!({}))),
+    ]);
+    let check = |said: [(&str, &str); 3], expected: &[&str]| {
+        let mut player = Player::new(&recording, true);
+        for (id, (to, text)) in (1..).zip(said) {
+            say(&mut player, &mails(id, to, text), LEGACY);
+        }
+        assert_eq!(player.news(), expected, "{said:?}");
+        assert_eq!(player.outcome(), (expected.len(), Vec::new()));
+    };
+    let (ann, bob) = ("ann@x.example", "bob@x.example");
+    // What came from the replay's answer is said as it stands there.
+    check([(ann, "for bob@x.example, ann@x.example"), (bob, "123"), (ann, "[email-3]")], &[]);
+    check(
+        [(ann, "for bob@x.example, eve@x.example"), ("eve@x.example", "123"), (ann, "[email-3]")],
+        &[
+            "line 2, tools/call mail: /params/arguments/text: [email-1] is not the value that it was on line 2.",
+            "line 4, tools/call mail: /params/arguments/to: [email-2] is not the value that it was on line 2.",
+        ],
+    );
+    check(
+        [(ann, "for ann@x.example, ann@x.example"), (bob, ann), ("[email-1]", "[email-2]")],
+        &[
+            "line 2, tools/call mail: /params/arguments/text: [email-2] is the value that [email-1] was on line 2.",
+            "line 6, tools/call mail: /params/arguments/text: [email-3] became [email-2].",
+        ],
+    );
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,6 +28,9 @@ pub struct Report {
     pub messages: usize,
     /// How many of them have no answer in the recording, which ended before; their answers are not compared.
     pub unanswered: usize,
+    /// The lines of messages, counted from 1, that were sent with a placeholder of the recorder in their parameters, or in
+    /// what the client answers a question with on the way: what differs there may follow from that.
+    pub redacted: BTreeSet<usize>,
     /// Messages that were not sent, for the server's process had ended.
     pub unsent: usize,
     /// How many of the messages that were sent were not answered as recorded.

@@ -12,7 +12,7 @@ use super::{Drift, Report};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::peer::{Dialect, Dialler, End, Exchange, Peer, Raw};
 use crate::protocol::rpc::{is_request, is_response};
-use crate::protocol::transcript::compare::{Difference, Of, Pointer, compare_all};
+use crate::protocol::transcript::compare::{Difference, Of, Pointer, compare_all, holds_placeholder};
 use crate::protocol::transcript::turns::{Kind, Said, Turn, brief, method_of, version_of};
 use crate::protocol::transcript::{Http, Transcript, is_left_out};
 
@@ -88,8 +88,7 @@ impl Run<'_> {
     async fn turn(&mut self, place: usize, turn: &Turn) -> Result<()> {
         match (turn.kind, &turn.message) {
             (Kind::Request, Some(message)) if turn.is_subscription() => {
-                let message = self.renewed(message);
-                self.speak_for(&message, turn);
+                let message = self.prepared(turn, message);
                 self.report.messages += 1;
                 self.subscribe(place, turn, Some(&message)).await
             }
@@ -115,8 +114,7 @@ impl Run<'_> {
             std::mem::replace(&mut self.peer, next).close(FAREWELL).await;
             self.gone = false;
         }
-        let message = self.renewed(message);
-        self.speak_for(&message, turn);
+        let message = self.prepared(turn, message);
         self.lay_answers_ready(place, turn);
         let mut raw = self.peer.post(&message);
         if let Some(request) = &turn.request {
@@ -157,6 +155,21 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The message as it is sent, which the peer then speaks the era of.
+    fn prepared(&mut self, turn: &Turn, message: &Value) -> Value {
+        let message = self.renewed(message);
+        self.heed(turn, &message["params"]);
+        self.speak_for(&message, turn);
+        message
+    }
+
+    /// Notes the turn where what is sent because of it holds what the recorder put in the place of something.
+    fn heed(&mut self, turn: &Turn, sent: &Value) {
+        if holds_placeholder(sent) {
+            self.report.redacted.insert(turn.line);
+        }
+    }
+
     /// Has the peer add the headers of this message's era: a modern one says all itself, others belong to the session.
     fn speak_for(&mut self, message: &Value, turn: &Turn) {
         if let Some(version) = version_of(message) {
@@ -195,7 +208,12 @@ impl Run<'_> {
         let in_time = |said: &&Said| said.line < answered || said.after.is_none_or(|after| after <= last);
         let open = self.open.iter().flat_map(|open| open.due.iter().take_while(in_time));
         let ready: Vec<_> = turn.said.iter().chain(open).filter_map(|said| self.answer_to(said)).collect();
-        ready.into_iter().for_each(|(method, outcome)| self.peer.will_answer(&method, outcome));
+        for (method, outcome) in ready {
+            if turn.kind != Kind::Stream {
+                self.heed(turn, &outcome);
+            }
+            self.peer.will_answer(&method, outcome);
+        }
     }
 
     /// The method of a question, and what the recorded client answered.
@@ -329,7 +347,7 @@ impl Run<'_> {
             recorded["id"] = now["id"].clone();
         }
         let found = compare_all(&recorded, now, Of::Any, self.ignored);
-        self.learnt.extend(found.opaque);
+        self.learnt.extend(found.opaque.into_iter().map(|found| (found.recorded, found.now)));
         for Difference { pointer, recorded, now } in found.differences {
             self.differs(turn, told, &pointer, recorded.as_ref(), now.as_ref());
         }

@@ -154,3 +154,29 @@ async fn a_process_that_is_no_server_is_told_in_one_line() {
     check("echo Usage: x", "The server ended before it answered. It printed \"Usage: x\".").await;
     check("exit 0", "The server ended before it answered.").await;
 }
+
+#[tokio::test]
+async fn what_was_taken_out_is_said_to_be_sent_as_a_placeholder() {
+    const CALLS: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"http","endpoint":"full"}
+{"at_ms":0,"from":"client","exchange":1,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"open","arguments":{"text":"for [email-1]"}}}}
+{"at_ms":1,"from":"server","exchange":1,"http":{"status":200},"message":{"jsonrpc":"2.0","id":1,"result":{"ticket":"[token-1]"}}}
+{"at_ms":2,"from":"client","exchange":2,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"look","arguments":{"ticket":"[token-1]"}}}}
+{"at_ms":3,"from":"server","exchange":2,"http":{"status":200},"message":{"jsonrpc":"2.0","id":2,"result":{"ticket":"[token-1]"}}}
+"#;
+    let server = serve(|request: Request<Bytes>| async move {
+        let message: Value = serde_json::from_slice(request.body()).unwrap();
+        let arguments = &message["params"]["arguments"];
+        let result = match (arguments["text"].as_str(), arguments["ticket"].as_str()) {
+            (Some("for [email-1]"), _) => serde_json::json!({"ticket": "T-1", "error": "no address"}),
+            (_, Some(ticket)) => serde_json::json!({"ticket": ticket}),
+            _ => Value::Null,
+        };
+        let answer = serde_json::json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+        whole(200, "application/json", answer.to_string())
+    });
+    let dialler = Dialler::new(Options::new(Target::Url(server.await))).unwrap();
+    let report = verify(&Transcript::parse(CALLS).unwrap(), &dialler, &[]).await.unwrap();
+    let places: Vec<_> = report.differences.iter().map(|drift| (drift.line, &*drift.pointer)).collect();
+    // What the server gave anew in its place is sent in its place, and is none.
+    assert_eq!((places, report.redacted), (vec![(2, "/result/error")], BTreeSet::from([2])));
+}

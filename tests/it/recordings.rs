@@ -245,6 +245,17 @@ fn what_broke_between_two_lists_of_tools_is_told() {
     let found: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &found["additive"], found["changes"].as_array().unwrap().len()), (0, &7.into(), 7));
     assert_eq!(run(&["diff", old, "nothing.json"]).0, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let tools = |name: &str, kinds: Value| {
+        let path = folder.path().join(name).to_str().unwrap().to_owned();
+        let schema = json!({"type": "object", "properties": {"a": {"type": kinds}}});
+        fs::write(&path, json!({"name": "t", "inputSchema": schema}).to_string()).unwrap();
+        path
+    };
+    let (wide, narrow) = (tools("wide", json!(["string", "null"])), tools("narrow", "string".into()));
+    let (_, out, _) = run(&["diff", &wide, &narrow]);
+    let place = "breaking  tool t /inputSchema/properties/a/type: ";
+    assert!(out.starts_with(place) && out.contains(r#" (["string","null"] → "string")"#), "{out}");
     assert_eq!(read(old).header.transport, Transport::Http);
 }
 
@@ -299,6 +310,29 @@ fn what_a_server_says_beside_its_answers_is_replayed_and_compared() {
         let (code, out, err) = run(&["verify", path, "--", PROGRAM, "replay", path, "--stdio", "--strict"]);
         assert_eq!(code, 0, "{name} on stdio: {out}{err}");
     }
+}
+
+#[test]
+fn what_was_taken_out_of_what_the_client_says_is_told_beside_the_differences() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorded = MODERN
+        .replace(r#""name":"order","arguments":{}"#, r#""name":"order","arguments":{"to":"[email-1]"}"#);
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name).to_str().unwrap().to_owned();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let (old, new) = (file("old", &recorded), file("new", &recorded.replace("ordered", "no address")));
+    let (code, out, err) = run(&["verify", &old, "--", PROGRAM, "replay", &new, "--stdio"]);
+    let mark = "line 10, tools/call order (sent with a placeholder)\n  /result/content/0/text: ";
+    assert!(code == 1 && out.contains(mark), "{out}{err}");
+    assert!(
+        err.contains("on line 8, 10 hold what the recorder took out") && err.contains("--keep-contacts"),
+        "{err}"
+    );
+    let (code, out, _) = run(&["verify", &old, "--json", "--", PROGRAM, "replay", &new, "--stdio"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["redacted"]), (1, &json!([8, 10])));
 }
 
 #[test]

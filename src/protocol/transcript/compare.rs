@@ -14,8 +14,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-pub use self::values::{Pointer, is_placeholder};
-use self::values::{brief, fits_placeholders, is_time, is_uuid, object, without_durations, without_numbers};
+pub use self::values::{Pointer, brief, holds_placeholder, is_placeholder};
+use self::values::{is_time, is_uuid, object, taken_out, without_durations, without_numbers};
 
 /// Members whose value may be any of the same type, in answers of this server.
 const OURS: [&str; 7] =
@@ -111,7 +111,18 @@ pub struct Compared {
     /// Where the two differ.
     pub differences: Vec<Difference>,
     /// Opaque texts that were recorded, and those that stand in their place now: a cursor, a placeholder.
-    pub opaque: Vec<(String, String)>,
+    pub opaque: Vec<Opaque>,
+}
+
+/// What stands in the place of an opaque text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opaque {
+    /// Where, as in [`Difference`].
+    pub pointer: String,
+    /// The recorded text: all that stood there, or of what a client says a placeholder within it.
+    pub recorded: String,
+    /// What stands in its place.
+    pub now: String,
 }
 
 /// Where `now` differs from `recorded`, but for what is at or below one of `ignored`; empty when they say the same.
@@ -169,10 +180,9 @@ impl<'v> Comparison<'_, 'v> {
         }
     }
 
-    fn learn(&mut self, recorded: &Value, now: &Value) {
-        if let (Value::String(recorded), Value::String(now)) = (recorded, now) {
-            self.found.opaque.push((recorded.clone(), now.clone()));
-        }
+    fn learn(&mut self, path: &str, recorded: &str, now: &str) {
+        let (pointer, recorded, now) = (path.to_owned(), recorded.to_owned(), now.to_owned());
+        self.found.opaque.push(Opaque { pointer, recorded, now });
     }
 
     fn differ(&mut self, pointer: String, recorded: Option<&Value>, now: Option<&Value>) {
@@ -233,7 +243,12 @@ impl<'v> Comparison<'_, 'v> {
     fn member(&mut self, path: &str, name: &str, recorded: &'v Value, now: &'v Value) {
         let same_type = std::mem::discriminant(recorded) == std::mem::discriminant(now);
         if self.of == Of::Client && self.is_passing(path, name) || (self.is_opaque(path, name) && same_type) {
-            self.learn(recorded, now);
+            // What a client may say as it likes stands for nothing.
+            if let (Value::String(recorded), Value::String(now), true) =
+                (recorded, now, self.of != Of::Client)
+            {
+                self.learn(&below(path, name), recorded, now);
+            }
             return;
         }
         let inside = self.inside || name == STRUCTURED;
@@ -273,7 +288,7 @@ impl<'v> Comparison<'_, 'v> {
     fn texts(&mut self, path: &str, recorded: &str, now: &str) {
         let opaque = self.of == Of::Any && is_uuid(recorded) && is_uuid(now);
         if opaque || is_placeholder(recorded) {
-            self.learn(&recorded.into(), &now.into());
+            self.learn(path, recorded, now);
         }
         if self.by_shape() || recorded == now || opaque || (is_time(recorded) && is_time(now)) {
             return;
@@ -285,17 +300,22 @@ impl<'v> Comparison<'_, 'v> {
                 let (of, inside, structured) = (self.of, true, None);
                 Comparison { found: self.found, of, inside, structured }.value(path, &recorded, &now);
             }
-            _ if self.says_the_same(recorded, now) => {}
+            _ if self.says_the_same(path, recorded, now) => {}
             _ => self.differ(path.to_owned(), Some(&recorded.into()), Some(&now.into())),
         }
     }
 
     /// Whether two sentences differ only in what a clock decides, or the recorder took out.
-    fn says_the_same(&self, recorded: &str, now: &str) -> bool {
+    fn says_the_same(&mut self, path: &str, recorded: &str, now: &str) -> bool {
         match self.of {
             Of::Ours(_) => !self.inside && without_numbers(recorded) == without_numbers(now),
-            Of::Any => fits_placeholders(&without_durations(recorded), &without_durations(now)),
-            Of::Client => fits_placeholders(recorded, now),
+            Of::Any => taken_out(&without_durations(recorded), &without_durations(now)).is_some(),
+            Of::Client => {
+                let found = taken_out(recorded, now);
+                let within = found.iter().flatten().filter(|(placeholder, _)| *placeholder != recorded);
+                within.for_each(|(placeholder, now)| self.learn(path, placeholder, now));
+                found.is_some()
+            }
         }
     }
 }

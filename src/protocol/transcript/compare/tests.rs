@@ -77,6 +77,20 @@ fn a_client_is_compared_but_for_ids_and_its_release() {
         let paths: Vec<_> = found.iter().map(|difference| difference.pointer.as_str()).collect();
         assert_eq!(paths, differ, "{found:?}");
     };
+    let opaque = |recorded: &str, now: &str| {
+        let found = compare_all(&json!([recorded]), &json!([now]), Of::Client, &[]);
+        let pairs: Vec<_> = found.opaque.into_iter().map(|opaque| (opaque.recorded, opaque.now)).collect();
+        (found.differences.is_empty(), pairs)
+    };
+    let pair = |recorded: &str, now: &str| (recorded.to_owned(), now.to_owned());
+    assert_eq!(opaque("[a-1]", "x [b"), (true, vec![pair("[a-1]", "x [b")]));
+    assert_eq!(
+        opaque("[[a-1], [a-2]!", "[x, y, z!"),
+        (true, vec![pair("[a-1]", "x"), pair("[a-2]", "y, z")])
+    );
+    assert_eq!(opaque("[a-1][a-2]", "xy"), (true, vec![]), "nobody knows where one ends");
+    assert_eq!(opaque("x [a-1] y", "x y"), (false, vec![]));
+    assert_eq!(opaque("x [1-a]", "x y"), (false, vec![]));
     let call = |id: Value, meta: Value| json!({"id": id, "method": "x", "params": {"_meta": meta}});
     check(call(1.into(), json!({"progressToken": 1})), call("a".into(), json!({"my/trace": "b"})), &[]);
     check(call(1.into(), json!({"a/b": 1})), json!({"jsonrpc": "2.0", "id": 2, "method": "x"}), &[]);

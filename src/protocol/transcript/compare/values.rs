@@ -25,6 +25,9 @@ const UNITS: [&str; 15] = [
     "µs",
 ];
 
+/// The most bytes of a placeholder.
+const MAX_PLACEHOLDER: usize = 32;
+
 /// A place in a message: a JSON pointer (RFC 6901) in which `*` stands for any one member or item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer(Vec<String>);
@@ -60,32 +63,45 @@ pub fn is_placeholder(text: &str) -> bool {
     })
 }
 
-/// Whether `now` is `recorded` with something in the place of each placeholder, of which there must be one.
-pub(super) fn fits_placeholders(recorded: &str, now: &str) -> bool {
-    let pieces = around_placeholders(recorded);
-    let [first, between @ .., last] = &pieces[..] else { return recorded == now };
-    let Some(mut rest) = now.strip_prefix(first) else { return false };
-    for piece in between {
-        let Some(at) = rest.find(piece) else { return false };
-        rest = rest.get(at + piece.len()..).unwrap_or_default();
+/// Whether a placeholder stands in a text of `value`, wherever.
+pub fn holds_placeholder(value: &Value) -> bool {
+    match value {
+        Value::String(text) => next_placeholder(text).is_some(),
+        Value::Array(items) => items.iter().any(holds_placeholder),
+        Value::Object(members) => members.values().any(holds_placeholder),
+        _ => false,
     }
-    rest.ends_with(last)
 }
 
-/// The text between the placeholders; itself where there are none.
-fn around_placeholders(text: &str) -> Vec<&str> {
-    let (mut pieces, mut from, mut at) = (Vec::new(), 0, 0);
-    while let Some(open) = text[at..].find('[').map(|open| at + open) {
-        let close = text[open..].find(']').map(|close| open + close + 1).unwrap_or(text.len());
-        if is_placeholder(&text[open..close]) {
-            pieces.push(&text[from..open]);
-            (from, at) = (close, close);
-        } else {
-            at = open + 1;
+/// Where `now` is `recorded` with something in the place of each placeholder: the placeholders and what stands there. Of
+/// two that touch nobody knows where one ends; then it is none of them.
+pub(super) fn taken_out<'t>(mut recorded: &'t str, now: &'t str) -> Option<Vec<(&'t str, &'t str)>> {
+    let (mut found, mut rest, mut is_apart) = (Vec::new(), now, true);
+    let mut open: Option<&str> = None;
+    loop {
+        let next = next_placeholder(recorded);
+        let (before, placeholder, after) = next.unwrap_or((recorded, "", ""));
+        let at = match (open, next) {
+            (None, _) => rest.starts_with(before).then_some(0),
+            (Some(_), Some(_)) => rest.find(before),
+            (Some(_), None) => rest.ends_with(before).then(|| rest.len() - before.len()),
+        }?;
+        is_apart &= open.is_none() || next.is_none() || !before.is_empty();
+        found.extend(open.map(|open| (open, &rest[..at])));
+        rest = &rest[at + before.len()..];
+        (recorded, open) = (after, Some(placeholder));
+        if next.is_none() {
+            return rest.is_empty().then(|| if is_apart { found } else { Vec::new() });
         }
     }
-    pieces.push(&text[from..]);
-    pieces
+}
+
+/// The first placeholder in a text, with what stands before it and after it.
+fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
+    text.match_indices('[').find_map(|(open, _)| {
+        let close = open + 1 + text.bytes().skip(open).take(MAX_PLACEHOLDER).position(|byte| byte == b']')?;
+        is_placeholder(&text[open..close]).then(|| (&text[..open], &text[open..close], &text[close..]))
+    })
 }
 
 pub(super) fn is_time(text: &str) -> bool {
@@ -135,7 +151,7 @@ pub(super) fn without_durations(text: &str) -> String {
 }
 
 /// A value for people, of at most 64 characters.
-pub(super) fn brief(value: &Value) -> String {
+pub fn brief(value: &Value) -> String {
     match value {
         Value::String(text) => rpc::quote(text),
         value => {
