@@ -1,7 +1,9 @@
 //! What was committed comes to the database's file within about a second, and so to the disk what was committed for the
 //! log of calls alone: a thread moves it there from the write-ahead log, beside the commits and not between them. While
-//! somebody reads for longer than that it is tried again. It sleeps while nothing is committed.
+//! somebody reads for longer than that it is tried again, and the write-ahead log itself is brought to the disk. It sleeps
+//! while nothing is committed.
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -89,6 +91,17 @@ impl Shared {
         });
         if !moved {
             self.due.store(true, SeqCst);
+            self.sync_wal();
+        }
+    }
+
+    /// Brings the write-ahead log to the disk as it is. SQLite's locks are on the other two files, so that closing this one
+    /// ends none of them (POSIX locks end with any descriptor of their file).
+    fn sync_wal(&self) {
+        let mut wal = self.path.clone().into_os_string();
+        wal.push("-wal");
+        if let Err(cause) = OpenOptions::new().write(true).open(&wal).and_then(|file| file.sync_data()) {
+            tracing::warn!(%cause, "the write-ahead log could not be brought to the disk");
         }
     }
 
