@@ -358,15 +358,30 @@ impl Serving {
     pub fn start(home: &Home) -> (Serving, serde_json::Value) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chaterimo"));
         command.env_clear().env("HOME", home.0.path()).args(["serve", "--json", "--listen", "127.0.0.1:0"]);
-        let mut serving = Serving(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
-        let mut line = String::new();
+        Serving::of(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    /// One that was started, and the line that it says.
+    pub fn of(child: Child) -> (Serving, serde_json::Value) {
+        let (mut serving, mut line) = (Serving(child), String::new());
         BufReader::new(serving.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         (serving, serde_json::from_str(&line).unwrap())
     }
 
+    /// Sends it this signal, and waits for its end; the exit code.
     pub fn signal(&mut self, signal: &str) -> Option<i32> {
+        self.tell(signal);
+        self.ended()
+    }
+
+    /// Sends it this signal.
+    pub fn tell(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits for its end; the exit code.
+    pub fn ended(&mut self) -> Option<i32> {
         self.0.wait().unwrap().code()
     }
 }

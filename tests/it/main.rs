@@ -23,6 +23,8 @@ mod oauth_flow;
 mod pages;
 mod pages_frame;
 mod pages_log;
+#[cfg(unix)]
+mod pressure;
 mod processes;
 mod properties;
 mod record;
