@@ -1,6 +1,9 @@
 //! Logs, for operators: on stderr, for stdout belongs to the protocol and to answers.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt, registry};
 
 use crate::config::{Config, LogFormat};
 use crate::error::{Error, Result, without_secrets};
@@ -10,7 +13,7 @@ use crate::error::{Error, Result, without_secrets};
 /// # Errors
 /// `Kind::Config` when `log` is no filter.
 pub fn start(config: &Config) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|e| {
+    let filter: Targets = config.log.parse().map_err(|e| {
         let origin = config.origin_of("log");
         Error::config(format!(
             "log is {:?} (from {origin}); wanted is a level such as info, or a filter such as chaterimo::http=debug,warn.",
@@ -18,12 +21,12 @@ pub fn start(config: &Config) -> Result<()> {
         ))
         .because(e)
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let done = match config.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let layer = match config.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    done.map_err(Error::internal)?;
+    registry().with(layer).with(filter).try_init().map_err(Error::internal)?;
     // The usual hook would print what a panic says as it is.
     std::panic::set_hook(Box::new(|panic| {
         let text = without_secrets(panic.payload_as_str().unwrap_or("(no text)"));
