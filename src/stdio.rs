@@ -231,13 +231,13 @@ mod tests {
 
     use super::*;
     use crate::access::signed;
-    use crate::clock::Clock;
+    use crate::clock::{Clock, Time};
     use crate::store::organisation::{self, Plan};
     use crate::store::{Durability, oauth_grant, oauth_token, testing};
 
     fn app() -> (tempfile::TempDir, App, String) {
         let folder = tempfile::tempdir().unwrap();
-        let app = App::open(folder.path(), Clock::System, false, vec![]).unwrap();
+        let app = App::open(folder.path(), Clock::manual(Time(1_795_000_000_000)), false, vec![]).unwrap();
         let now = app.clock.now();
         let made = app.store.write(Durability::Disk, move |tx| {
             let tenant = organisation::create(tx, "acme", "Acme", Plan::Free, now)?.tenant;

@@ -28,7 +28,7 @@ impl Wire {
     }
 
     async fn next(&mut self) -> Value {
-        let line = tokio::time::timeout(Duration::from_secs(5), self.output.next_line()).await;
+        let line = tokio::time::timeout(Duration::from_secs(60), self.output.next_line()).await;
         serde_json::from_str(&line.expect("an answer in time").unwrap().expect("an answer")).unwrap()
     }
 
@@ -155,7 +155,7 @@ async fn to_cancel_a_modern_request_is_to_close_its_answer() {
     wire.next().await;
     wire.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}))
         .await;
-    tokio::time::timeout(Duration::from_secs(5), sender.closed()).await.expect("the server sees it");
+    tokio::time::timeout(Duration::from_secs(60), sender.closed()).await.expect("the server sees it");
     assert_eq!(wire.end().await, Vec::<Value>::new(), "a cancelled request has no answer");
 }
 
@@ -355,9 +355,10 @@ async fn whatever_the_server_does_the_request_is_answered_in_words() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_an_error_in_words() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
     let mut wire = Wire::to(&url, None);
     for message in [initialize(1), modern(2, "server/discover", json!({}))] {
         let answer = wire.ask(message.clone()).await;

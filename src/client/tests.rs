@@ -111,7 +111,7 @@ async fn gives_up_on_a_silent_server() {
 #[tokio::test]
 async fn gives_up_on_a_body_that_stops() {
     let (url, _) = scripted(&["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok|"]).await;
-    let error = text(&quick(50), request("GET", &url)).await.unwrap_err();
+    let error = text(&quick(1_000), request("GET", &url)).await.unwrap_err();
     assert!(error.public.starts_with("The answer stopped"), "{error}");
 }
 
@@ -128,12 +128,15 @@ async fn refuses_a_head_without_end() {
 
 #[tokio::test]
 async fn says_why_a_server_cannot_be_reached() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let origin = format!("http://{}", socket.local_addr().unwrap());
     let error = text(&client(), request("POST", &origin)).await.unwrap_err();
     assert_eq!(error.public, format!("{origin} cannot be reached: connection refused."));
-    let error = text(&client(), request("POST", "http://nowhere.invalid/")).await.unwrap_err();
+    let patient = Options { connect: Duration::from_secs(60), ..Options::default() }; // Some resolvers are slow to say no.
+    let patient = Client::new(patient).unwrap();
+    let error = text(&patient, request("POST", "http://nowhere.invalid/")).await.unwrap_err();
     assert_eq!(error.public, "http://nowhere.invalid:80 cannot be reached: its name has no address.");
 }
 
@@ -152,7 +155,7 @@ async fn streams_chunk_by_chunk_and_hangs_up_when_dropped() {
         assert_eq!(body.next_chunk().await.unwrap().unwrap(), piece);
     }
     drop(body);
-    tokio::time::timeout(Duration::from_secs(5), sender.closed())
+    tokio::time::timeout(Duration::from_secs(60), sender.closed())
         .await
         .expect("the server sees the client leave");
 }

@@ -139,7 +139,7 @@ async fn streams_pass_at_once_and_are_noted_event_by_event() {
         assert_eq!(body.next_chunk().await.unwrap().unwrap(), event);
     }
     drop(body);
-    tokio::time::timeout(Duration::from_secs(5), sender.closed())
+    tokio::time::timeout(Duration::from_secs(60), sender.closed())
         .await
         .expect("the server sees the client leave");
     let lines = recorded.finish().lines;

@@ -128,31 +128,33 @@ async fn a_process_that_ends_in_the_middle_is_told_once() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_process_that_is_no_server_is_told_in_one_line() {
-    let check = async |script: &str, expected: &str| {
+    let check = async |script: &str, expected: String| {
         let command = ["sh", "-c", script].map(Into::into).to_vec();
         let mut options = Options::new(Target::Command(command));
-        options.patience = std::time::Duration::from_millis(300);
+        options.patience = std::time::Duration::from_secs(3);
         options.first = options.patience;
         let error = verify(&legacy(), &Dialler::new(options).unwrap(), &[]).await.unwrap_err();
-        assert_eq!((error.kind.exit_code(), error.public.as_str()), (2, expected), "{script}");
+        assert_eq!((error.kind.exit_code(), error.public.as_str()), (2, &*expected), "{script}");
     };
-    let strange = "The server speaks no MCP: it answers initialize with";
-    check(
-        "echo; echo Listening on 3000; cat >/dev/null",
-        &format!("{strange} no message; it printed \"Listening on 3000\". Look at the command."),
-    )
-    .await;
-    check(
-        "echo '{\"level\":\"info\"}'; cat >/dev/null",
-        &format!("{strange} no message; it printed \"{{\\\"level\\\":\\\"info\\\"}}\". Look at the command."),
-    )
-    .await;
-    check("cat >/dev/null", &format!("{strange} nothing. Look at the command.")).await;
-    // One that never stops is not read for ever.
-    check("exec yes", &format!("{strange} no message; it printed \"y\". Look at the command.")).await;
-    check("exec yes '{}'", &format!("{strange} no message; it printed \"{{}}\". Look at the command.")).await;
-    check("echo Usage: x", "The server ended before it answered. It printed \"Usage: x\".").await;
-    check("exit 0", "The server ended before it answered.").await;
+    let says = |what: &str| {
+        format!("The server speaks no MCP: it answers initialize with {what}. Look at the command.")
+    };
+    tokio::join!(
+        check(
+            "echo; echo Listening on 3000; cat >/dev/null",
+            says("no message; it printed \"Listening on 3000\"")
+        ),
+        check(
+            "echo '{\"level\":\"info\"}'; cat >/dev/null",
+            says("no message; it printed \"{\\\"level\\\":\\\"info\\\"}\"")
+        ),
+        check("cat >/dev/null", says("nothing")),
+        // One that never stops is not read for ever.
+        check("exec yes", says("no message; it printed \"y\"")),
+        check("exec yes '{}'", says("no message; it printed \"{}\"")),
+        check("echo Usage: x", "The server ended before it answered. It printed \"Usage: x\".".into()),
+        check("exit 0", "The server ended before it answered.".into()),
+    );
 }
 
 #[tokio::test]

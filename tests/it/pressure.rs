@@ -48,13 +48,14 @@ fn the_second_signal_ends_it_while_a_request_is_under_way() {
     let home = Home::new();
     let (mut serving, address, mut log) = serve(&home, "");
     let mut connection = TcpStream::connect(&address).unwrap();
-    // A request whose body never comes: the server asks for it, so that it has begun.
+    // A request whose body never comes to its end: the server asks for it, so that it has begun.
     let head =
         "POST /token HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n";
-    write!(connection, "{head}Host: {address}\r\nContent-Length: 9\r\n\r\n").unwrap();
+    write!(connection, "{head}Host: {address}\r\nContent-Length: 20000\r\n\r\n").unwrap();
     let mut interim = [0; 12];
     connection.read_exact(&mut interim).unwrap();
     assert_eq!(&interim, b"HTTP/1.1 100");
+    connection.write_all(&[b'a'; 16_384]).unwrap(); // Whoever has sent much is waited for the longer.
     serving.tell("-TERM");
     wait_for(&mut log, "stopping: no more connections are taken");
     serving.tell("-TERM");

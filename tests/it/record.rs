@@ -1,7 +1,7 @@
 //! `chaterimo record` as a process: what passes, what is noted, and the exit code.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -110,7 +110,12 @@ fn post(origin: &str) -> (u16, String) {
 #[test]
 fn a_server_that_does_not_listen_yet_is_told_once_and_may_be_started_later() {
     let home = tempfile::tempdir().unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, so that nobody else takes the port; who connects is refused until it listens.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _runtime = runtime.enter();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     let mut child = start(home.path(), &[&format!("http://{address}/mcp")]);
     let line = |stream: &mut dyn std::io::Read| {
         let mut line = String::new();
@@ -124,7 +129,8 @@ fn a_server_that_does_not_listen_yet_is_told_once_and_may_be_started_later() {
     assert!(told.starts_with(&format!("chaterimo: {unreachable} Start it, or look at the URL; ")), "{told}");
     assert_eq!(post(origin), (502, unreachable));
 
-    let server = TcpListener::bind(address).unwrap();
+    let server = socket.listen(1).unwrap().into_std().unwrap();
+    server.set_nonblocking(false).unwrap();
     let answered = std::thread::spawn(move || {
         let (mut stream, _) = server.accept().unwrap();
         let mut request = [0; 4096];

@@ -57,7 +57,7 @@ impl Server {
 
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream
     }
 
@@ -141,7 +141,10 @@ pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 
 /// Whether the server has closed its side, within the read timeout.
 pub fn closed(stream: &mut TcpStream) -> bool {
-    matches!(stream.read(&mut [0; 64]), Ok(0)) || stream.take_error().is_ok_and(|error| error.is_some())
+    match stream.read(&mut [0; 64]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
 }
 
 pub const HOST: &str = "Host: localhost\r\n";

@@ -167,7 +167,7 @@ async fn a_silent_server_is_given_up() {
 async fn no_more_than_eight_are_fetched_at_a_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}/client.json", listener.local_addr().unwrap().port());
-    let fetcher = Arc::new(fetch::Fetcher::new(&near()).unwrap().within(Duration::from_secs(2)));
+    let fetcher = Arc::new(fetch::Fetcher::new(&near()).unwrap().within(Duration::from_secs(60)));
     let fetch = || {
         let (fetcher, url) = (Arc::clone(&fetcher), url.clone());
         tokio::spawn(async move { fetcher.fetch(&url, fetcher.deadline()).await.err().unwrap().blame })

@@ -73,7 +73,7 @@ impl Shop {
 
 fn hurried(target: Target) -> Dialler {
     let mut options = Options::new(target);
-    options.patience = Duration::from_millis(500);
+    options.patience = Duration::from_secs(3);
     options.first = options.patience;
     Dialler::new(options).unwrap()
 }

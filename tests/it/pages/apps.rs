@@ -85,11 +85,11 @@ fn a_disconnected_app_is_refused_by_its_next_call() {
 #[test]
 fn analysts_have_their_own_apps_alone() {
     let house = house();
-    connect(&house, "olivia@example.com", "hers");
+    connect(&house, "olivia@example.com", "her app");
     connect(&house, "ann@example.com", "mine");
     let mut ann = house.signed_in("ann@example.com");
     let page = ann.get("/apps").body;
-    assert!(page.contains("“mine”") && !page.contains("hers"), "{page}");
+    assert!(page.contains("“mine”") && !page.contains("her app"), "{page}");
     let mut post = |target: &str| ann.submit_to("/apps", target, &[("chatbot", "1")]);
     for what in ["narrow", "revoke"] {
         same(&post(&format!("/apps/1/{what}")), &post(&format!("/apps/99/{what}")));
@@ -97,7 +97,7 @@ fn analysts_have_their_own_apps_alone() {
     assert_eq!(post("/apps/2/narrow").status, 303);
     assert_eq!(post("/apps/2/revoke").status, 303);
     let left = house.signed_in("olivia@example.com").get("/apps").body;
-    assert!(left.contains("“hers”") && !left.contains("“mine”"), "{left}");
+    assert!(left.contains("“her app”") && !left.contains("“mine”"), "{left}");
 }
 
 #[test]

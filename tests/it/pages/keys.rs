@@ -114,10 +114,10 @@ fn a_key_wants_the_password_of_a_moment_ago() {
 #[test]
 fn analysts_see_keys_and_leave_them_alone() {
     let house = house();
-    house.signed_in("olivia@example.com").submit("/keys", &[("label", "hers")]);
+    house.signed_in("olivia@example.com").submit("/keys", &[("label", "her key")]);
     let mut ann = house.signed_in("ann@example.com");
     let list = ann.get("/keys");
-    assert!(list.body.contains("hers") && !list.body.contains("action=\"/keys"), "{}", list.body);
+    assert!(list.body.contains("her key") && !list.body.contains("action=\"/keys"), "{}", list.body);
     assert_eq!(ann.submit("/keys", &[("label", "mine")]).status, 403);
     assert_eq!(ann.submit_to("/keys", "/keys/1/revoke", &[]).status, 403);
     assert!(!ann.get("/keys").body.contains("Revoked"));
@@ -126,9 +126,9 @@ fn analysts_see_keys_and_leave_them_alone() {
 #[test]
 fn the_keys_of_others_are_not_there() {
     let house = house();
-    house.signed_in("olivia@example.com").submit("/keys", &[("label", "hers")]);
+    house.signed_in("olivia@example.com").submit("/keys", &[("label", "her key")]);
     let mut oscar = house.signed_in("oscar@example.com");
-    assert!(!oscar.get("/keys").body.contains("hers"));
+    assert!(!oscar.get("/keys").body.contains("her key"));
     same(&oscar.submit_to("/keys", "/keys/1/revoke", &[]), &oscar.submit_to("/keys", "/keys/99/revoke", &[]));
 }
 
