@@ -19,6 +19,8 @@ pub(super) struct Finder {
     next: usize,
     /// What each placeholder of the recording stands for in this run, and on which line it was said first.
     stands_for: HashMap<String, (String, usize)>,
+    /// The same by kind and value: the placeholder and the line.
+    by_value: HashMap<(String, String), (String, usize)>,
 }
 
 impl Finder {
@@ -26,7 +28,7 @@ impl Finder {
     pub(super) fn new(turns: &[Turn]) -> Finder {
         let never = |turn: &Turn| matches!(turn.kind, Kind::Other | Kind::Delete) || turn.turned_away();
         let played = turns.iter().map(|turn| u32::from(never(turn))).collect();
-        Finder { played, next: 0, stands_for: HashMap::new() }
+        Finder { played, next: 0, stands_for: HashMap::new(), by_value: HashMap::new() }
     }
 
     /// Counts that this turn is played.
@@ -126,14 +128,11 @@ impl Finder {
             return other
                 .then(|| format!("{pointer}: {recorded} is not the value that it was on line {first}"));
         }
-        let kind = |placeholder: &str| placeholder.rsplit_once('-').map(|(kind, _)| kind.to_owned());
-        let twin = self
-            .stands_for
-            .iter()
-            .find(|(other, (known, _))| *known == now && kind(other) == kind(&recorded));
-        if let Some((other, (_, first))) = twin {
+        let kind = recorded.rsplit_once('-').map_or("", |(kind, _)| kind).to_owned();
+        if let Some((other, first)) = self.by_value.get(&(kind.clone(), now.clone())) {
             return Some(format!("{pointer}: {recorded} is the value that {other} was on line {first}"));
         }
+        self.by_value.insert((kind, now.clone()), (recorded.clone(), line));
         self.stands_for.insert(recorded, (now, line));
         None
     }
