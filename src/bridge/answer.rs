@@ -74,9 +74,10 @@ impl Messages {
             };
             for event in parser.feed(&chunk) {
                 let event = event?;
-                self.last_event_id = event.id.or(self.last_event_id.take());
                 // An event without data only says where to go on.
-                if !event.data.is_empty() && matches!(&*event.event, "" | "message") {
+                let tells = !event.data.is_empty() && event.is_message();
+                self.last_event_id = event.id.or(self.last_event_id.take());
+                if tells {
                     self.ready.push_back(event.data.into());
                 }
             }

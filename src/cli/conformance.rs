@@ -20,9 +20,6 @@ use crate::error::{Error, Kind, Result};
 use crate::peer::{Options, Target};
 use crate::protocol::revision::Revision;
 
-/// Tools that are named where one is called that there is not.
-const TOOLS_SHOWN: usize = 8;
-
 /// `chaterimo conformance URL`, or `chaterimo conformance -- COMMAND…`
 #[derive(clap::Args)]
 pub struct Args {
@@ -101,9 +98,6 @@ impl Args {
         let (only, is_stdio) = (self.only.clone(), self.url.is_none());
         let logins = self.identities.logins(self.url.as_deref().unwrap_or_default(), self.ca_file.as_deref());
         let report = runtime.block_on(login::run(self.plan(), logins, watch)).map_err(could_not_run)?;
-        for name in &report.no_such_tools {
-            context.out.note(format!("--call {name}: the server has no such tool.{}", has(&report.tools)));
-        }
         if report.findings.is_empty() {
             return Err(nothing_tested(&only, is_stdio));
         }
@@ -231,16 +225,6 @@ fn call(text: &str) -> Result<(String, Value), String> {
         Ok(arguments) if arguments.is_object() => Ok((name.to_owned(), arguments)),
         Ok(_) => Err(format!("the arguments are no JSON object; {WANTED}")),
         Err(e) => Err(format!("the arguments are no JSON ({e}); {WANTED}")),
-    }
-}
-
-/// Which tools the server has, the first of them.
-fn has(tools: &[String]) -> String {
-    let shown = tools.iter().take(TOOLS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match tools.len() {
-        0 => String::new(),
-        count if count > TOOLS_SHOWN => format!(" It has {shown} and {} more.", count - TOOLS_SHOWN),
-        _ => format!(" It has {shown}."),
     }
 }
 

@@ -2,7 +2,6 @@
 //! said.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +32,10 @@ pub type Calls = BTreeMap<String, Value>;
 pub struct Listed {
     /// The items of all pages, in order.
     pub items: Vec<Value>,
-    /// An exchange for each page.
+    /// An exchange for each page; the last one is at fault where something is wrong.
     pub pages: Vec<Exchange>,
+    /// It is no list, or an item has no name: in words.
+    pub wrong: Option<String>,
     /// The pages came back to where they were: in words.
     pub endless: Option<String>,
     /// There are more pages than are asked for: in words.
@@ -62,6 +63,8 @@ pub struct Bench {
     pub other: Option<Second>,
     pub(super) wire: Wire,
     pub(super) noted: Vec<Shown>,
+    /// The id of the check at hand; empty before and after them.
+    pub(super) at: &'static str,
     lists: BTreeMap<&'static str, Arc<Listed>>,
     called: Option<Arc<Vec<(Value, Exchange)>>>,
     /// The task that was watched, or why none was.
@@ -89,6 +92,7 @@ impl Bench {
             other: None,
             wire,
             noted: Vec::new(),
+            at: "",
             lists: BTreeMap::new(),
             called: None,
             task: None,
@@ -212,43 +216,64 @@ impl Bench {
     }
 
     /// The items of `tools/list`, `resources/list`, `resources/templates/list` or `prompts/list`, all pages of it;
-    /// asked for once.
+    /// asked for once. A list that is broken is the fault of one row; whatever needs it for something else is not
+    /// exercised.
     ///
     /// # Errors
-    /// Not exercised when the server does not declare it; fails when it does not answer.
+    /// Not exercised when the server does not declare it; fails, in the row that is about it, when it is none.
     pub async fn list(&mut self, method: &'static str) -> Result<Arc<Listed>, Stop> {
         self.needs(method.split('/').next().unwrap_or(method))?;
-        if !self.lists.contains_key(method) {
-            let listed = self.list_anew(method).await?;
-            self.lists.insert(method, Arc::new(listed));
-        }
-        let listed = match self.lists.entry(method) {
-            Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(_) => Arc::default(),
+        let was_there = !self.peer.has_gone();
+        let listed = match self.lists.get(method) {
+            Some(known) => known.clone(),
+            None => Arc::new(self.list_anew(method).await?),
         };
-        if let (Some(page), true) = (listed.pages.first(), self.noted.is_empty()) {
+        // That a process did not answer which had ended before says nothing of the list.
+        if was_there {
+            self.lists.insert(method, listed.clone());
+        }
+        let page = if listed.wrong.is_some() { listed.pages.last() } else { listed.pages.first() };
+        if let (Some(page), true) = (page, self.noted.is_empty()) {
             self.show(page);
         }
-        Ok(listed)
+        let row = kind_of(method).2;
+        match &listed.wrong {
+            None => Ok(listed),
+            Some(wrong) if self.at.is_empty() || self.at == row => expect::fail(wrong),
+            Some(_) => skip(format!("{method} failed (see {row})")),
+        }
     }
 
-    /// The same, asked for now.
+    /// Whether `exchange` is of a list that is broken, which the row of that list tells of.
+    pub(super) fn is_told_of(&self, exchange: &Exchange) -> bool {
+        let sent = serde_json::from_slice::<Value>(&exchange.sent.body).unwrap_or_default();
+        let method = sent.get("method").and_then(Value::as_str).unwrap_or_default();
+        self.lists.get(method).is_some_and(|listed| listed.wrong.is_some())
+    }
+
+    /// The same, asked for now, broken or not.
     ///
     /// # Errors
-    /// Fails when the server does not answer.
+    /// When the server cannot be asked so often.
     pub async fn list_anew(&mut self, method: &str) -> Result<Listed, Stop> {
-        let member = member_of(method);
         let (mut listed, mut cursor) = (Listed::default(), None::<Value>);
         let mut seen = Vec::new();
         for _ in 0..MAX_PAGES {
             let params = cursor.as_ref().map_or(Value::Null, |cursor| json!({"cursor": cursor}));
-            let page = self.ask(method, params).await?;
-            let result = expect::result(&page)?;
-            let Some(items) = result.get(member).and_then(Value::as_array) else {
-                return Err(Stop::Fails(format!("the result of {method} has no array {member}")));
+            let page = match self.ask(method, params).await.map_err(Stop::from) {
+                Ok(page) => page,
+                Err(Stop::Breaks(error)) => {
+                    listed.wrong = Some(error.public);
+                    return Ok(listed);
+                }
+                Err(stop) => return Err(stop),
             };
-            listed.items.extend(items.iter().cloned());
-            let next = result.get("nextCursor").filter(|next| !next.is_null()).cloned();
+            if let Some(words) = page.limit() {
+                return skip(limited(&words));
+            }
+            listed.wrong = listed.take(method, &page);
+            let next = page.result().and_then(|result| result.get("nextCursor"));
+            let next = next.filter(|next| !next.is_null() && listed.wrong.is_none()).cloned();
             listed.pages.push(page);
             let Some(next) = next else { return Ok(listed) };
             if seen.contains(&next) {
@@ -423,10 +448,28 @@ fn repeat_arguments(schema: &Value, arguments: &Value, raw: &mut Raw) {
     }
 }
 
-/// What the items of a list are called.
-fn member_of(method: &str) -> &str {
+impl Listed {
+    /// Takes the items of a page: what is wrong with it.
+    fn take(&mut self, method: &str, page: &Exchange) -> Option<String> {
+        let (member, wanted, _) = kind_of(method);
+        let Some(result) = page.result() else { return Some(expect::what_came(page)) };
+        let Some(items) = result.get(member).and_then(Value::as_array) else {
+            return Some(format!("the result of {method} has no array {member}"));
+        };
+        self.items.extend(items.iter().cloned());
+        let is_whole = |item: &&Value| wanted.iter().all(|name| item.get(name).is_some_and(Value::is_string));
+        let wrong = items.iter().filter(|item| !is_whole(item)).count();
+        let wanted = wanted.join(" or no ");
+        (wrong > 0).then(|| format!("{wrong} of {} {member} have no {wanted}", items.len()))
+    }
+}
+
+/// Of a list: what its items are called, the texts that each has, and the check that is about it.
+fn kind_of(method: &str) -> (&'static str, &'static [&'static str], &'static str) {
     match method {
-        "resources/templates/list" => "resourceTemplates",
-        _ => method.split('/').next().unwrap_or(method),
+        "tools/list" => ("tools", &["name"], "tools.list"),
+        "prompts/list" => ("prompts", &["name"], "prompts.list"),
+        "resources/templates/list" => ("resourceTemplates", &["uriTemplate"], "resources.templates"),
+        _ => ("resources", &["uri", "name"], "resources.list"),
     }
 }

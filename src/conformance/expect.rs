@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::check::{Stop, Verdict};
 use crate::error::one_line;
-use crate::peer::{End, Exchange};
+use crate::peer::{End, Exchange, Wait};
+use crate::protocol::rpc::is_response;
 
 /// Fails with `wrong` unless `holds`.
 ///
@@ -70,6 +71,15 @@ pub fn status(exchange: &Exchange, wanted: &[u16]) -> Verdict {
     ensure(wanted.contains(&came), || format!("the HTTP status is {came}; wanted is {list}"))
 }
 
+/// The HTTP status says that the request is refused.
+///
+/// # Errors
+/// `Stop::Fails` with the one that came.
+pub fn refused(exchange: &Exchange) -> Verdict {
+    let came = exchange.status.unwrap_or_default();
+    ensure((400..500).contains(&came), || format!("the HTTP status is {came}; wanted is one of 400 to 499"))
+}
+
 /// What came, in a few words.
 pub fn what_came(exchange: &Exchange) -> String {
     let status = exchange.status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
@@ -82,6 +92,10 @@ pub fn what_came(exchange: &Exchange) -> String {
     }
     if exchange.result().is_some() {
         return format!("the answer is a result{status}");
+    }
+    let other = exchange.messages.iter().rfind(|message| is_response(message));
+    if let (Wait::Answer(id), Some(other)) = (&exchange.sent.wait, other.and_then(|other| other.get("id"))) {
+        return format!("no answer to the id {id} came, but one to {}{status}", short(&other.to_string()));
     }
     match exchange.end {
         End::TimedOut => format!("no answer came in time{status}"),

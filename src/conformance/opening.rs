@@ -186,6 +186,9 @@ fn not_let_in(options: &Options, status: u16) -> Error {
 /// What came in the place of a result; of what is no JSON-RPC, its beginning.
 fn came(opening: &Exchange) -> String {
     match opening.status {
+        Some(status @ 300..400) if let Some(to) = opening.header("location") => {
+            format!("HTTP {status}; give the URL that it redirects to, {:?}", one_line(to, MAX_CHARS))
+        }
         Some(status) if opening.code().is_none() && !opening.body.is_empty() => {
             let body = String::from_utf8_lossy(&opening.body);
             format!("HTTP {status} {:?}", one_line(&body, MAX_CHARS))

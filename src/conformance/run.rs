@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::bench::{Bench, Calls, Second};
 use super::check::{Check, Era, Probe, Stop};
 use super::evidence::{Evidence, Scribe};
-use super::expect::what_came;
+use super::expect::{skip, what_came};
 use super::opening::{Shut, longest, open, question, why};
 use super::{checks, login, page};
 use crate::clock;
@@ -25,6 +25,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(3);
 const SHARES: u32 = 8;
 /// Characters of what is said of an outcome.
 const MAX_CHARS: usize = 2_000;
+/// Tools that are named where one is to be called that there is not.
+const TOOLS_SHOWN: usize = 10;
 /// The exchanges that are shown of a check: the last ones, where what is wrong shows.
 const SHOWN: usize = 3;
 
@@ -129,17 +131,12 @@ pub struct Report {
     pub sent: usize,
     /// What the server refused because it was asked too often.
     pub refused: Refused,
-    /// Tools that were to be called and that the server does not have.
-    pub no_such_tools: Vec<String>,
-    /// Those that it has, where some were to be called that it does not have.
-    pub tools: Vec<String>,
 }
 
 impl Report {
     /// One of `target` in which nothing is found yet.
     pub(super) fn new(target: String) -> Report {
-        let (lanes, findings, no_such_tools, tools) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Report { target, lanes, findings, sent: 0, refused: Refused::default(), no_such_tools, tools }
+        Report { target, lanes: Vec::new(), findings: Vec::new(), sent: 0, refused: Refused::default() }
     }
 
     /// How many findings are of this kind, by [`Outcome::word`].
@@ -160,7 +157,7 @@ pub enum News<'a> {
 ///
 /// # Errors
 /// When no revision could be tested: the server is not there, lets nobody in, or speaks none of them. `Invalid` when
-/// `only` names no check.
+/// `only` names no check, or a call is wanted of a tool that the server does not list.
 pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> {
     let chosen = choose(&plan.only, plan.other.is_some())?;
     let dial = |options: &Options| Dialler::new(Options { pause: MAX_PAUSE, ..options.clone() });
@@ -171,8 +168,7 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
     let mut report = Report::new(target);
     let calls = Arc::new(plan.calls);
     let mut shut: Vec<Shut> = Vec::new();
-    let mut named: Option<BTreeSet<String>> = None;
-    for &asked in &plan.revisions {
+    for (place, &asked) in plan.revisions.iter().enumerate() {
         if shut.iter().filter(|shut| shut.is_silence()).count() > 1 {
             break;
         }
@@ -195,6 +191,11 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
             }
             Ok(mut bench) => {
                 let is_first = !report.lanes.iter().any(|lane| lane.tested.is_ok());
+                let later = plan.revisions.iter().skip(place + 1).filter(|_| is_first);
+                if let (true, Some(error)) = (is_first, uncallable(&mut bench, dialler, later).await) {
+                    bench.close().await;
+                    return Err(error);
+                }
                 let tested = Ok((bench.revision, name_of(&bench)));
                 bench.other = second(other.as_ref(), bench.revision, &calls, &mut scribe).await;
                 report.lanes.push(LaneReport { asked, tested });
@@ -213,17 +214,12 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
                         report.findings.push(finding);
                     }
                 }
-                if let Some((missing, tools)) = not_there(&mut bench).await {
-                    report.tools = tools;
-                    named = Some(named.map_or(missing.clone(), |before| &before & &missing));
-                }
                 bench.close().await;
             }
         }
     }
     report.sent = dialler.sent();
     report.refused = refusals(&dialler, other.as_ref());
-    report.no_such_tools = named.into_iter().flatten().collect();
     match report.lanes.iter().any(|lane| lane.tested.is_ok()) {
         false => {
             let error = why(shut);
@@ -260,17 +256,48 @@ fn refusals(first: &Dialler, other: Option<&Dialler>) -> Refused {
     all
 }
 
-/// The tools that are to be called and that the server does not list, and those that it lists; `None` where nobody named
-/// one, or it has no list.
-async fn not_there(bench: &mut Bench) -> Option<(BTreeSet<String>, Vec<String>)> {
-    let calls = bench.calls.clone();
-    if calls.is_empty() {
-        return None;
+/// That a tool is to be called which is listed neither in this lane nor in those of the revisions `later`.
+async fn uncallable(
+    bench: &mut Bench,
+    dialler: &Dialler,
+    later: impl Iterator<Item = &Revision>,
+) -> Option<Error> {
+    let (mut missing, tools) = not_there(bench).await;
+    for &asked in later {
+        if missing.is_empty() {
+            return None;
+        }
+        if let Ok(mut lane) = open(dialler, asked, bench.calls.clone()).await {
+            missing = &missing & &not_there(&mut lane).await.0;
+            lane.close().await;
+        }
     }
-    let listed = bench.list("tools/list").await.ok()?;
+    let missing: Vec<_> = missing.into_iter().collect();
+    let shown = tools.iter().take(TOOLS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = match tools.len() {
+        0 => "no tools".to_owned(),
+        count if count > TOOLS_SHOWN => format!("{shown} and {} more", count - TOOLS_SHOWN),
+        _ => shown,
+    };
+    let text = format!("--call {}: the server has no such tool. It has {shown}.", missing.join(", "));
+    (!missing.is_empty()).then(|| Error::invalid(text))
+}
+
+/// The tools that are to be called and that the server does not list, and those that it lists. None are missing where the
+/// list is not known to its end.
+async fn not_there(bench: &mut Bench) -> (BTreeSet<String>, Vec<String>) {
+    let mut missing: BTreeSet<_> = bench.calls.keys().cloned().collect();
+    if missing.is_empty() || !bench.has("tools") {
+        return (missing, Vec::new());
+    }
+    let listed = bench.list("tools/list").await.ok();
+    let Some(listed) = listed.filter(|listed| listed.cut.is_none() && listed.endless.is_none()) else {
+        return Default::default();
+    };
     let names = listed.items.iter().filter_map(|tool| tool.get("name")?.as_str());
-    let names: Vec<_> = names.map(str::to_owned).collect();
-    Some((calls.keys().filter(|name| !names.contains(name)).cloned().collect(), names))
+    let names: Vec<_> = names.map(|name| one_line(name, 80)).collect();
+    missing.retain(|name| !names.contains(name));
+    (missing, names)
 }
 
 /// The second identity in the lane of `revision`.
@@ -354,12 +381,16 @@ const DIED: &str = "the server's process ended";
 async fn examine(probe: &'static Probe, bench: &mut Bench, scribe: &mut Scribe) -> Finding {
     let check = &probe.check;
     bench.noted.clear();
+    bench.at = check.id;
     let (revision, start, refusals) = (bench.revision, clock::instant(), bench.refusals());
     let limit = bench.dialler.options().patience * SHARES;
     let was_there = !bench.peer.has_gone();
     let verdict = tokio::time::timeout(limit, (probe.run)(bench))
         .await
-        .unwrap_or_else(|_| Err(Stop::Fails(format!("the check did not end within {} s", limit.as_secs()))));
+        // It asks much of a server that takes its time: each answer has come within its own.
+        .unwrap_or_else(|_| {
+            skip(format!("the check did not end within {} s; --timeout waits longer", limit.as_secs()))
+        });
     // Neither a failure nor a success says anything where the server did not look at what was asked.
     let limit = bench.limit().filter(|_| bench.refusals() > refusals);
     let outcome = match verdict {

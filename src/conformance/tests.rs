@@ -18,16 +18,14 @@ mod correct;
 mod faults;
 mod limits;
 mod tasks;
+mod unusual;
 
 /// What was found broken.
 async fn broken(target: Target, revision: Revision, only: &[&str]) -> BTreeSet<&'static str> {
     let report = run(plan(target, revision, only), |_| {}).await.unwrap();
-    report
-        .findings
-        .iter()
-        .filter(|finding| !finding.outcome.is_well())
-        .map(|finding| finding.check.id)
-        .collect()
+    let broken = report.findings.iter().filter(|finding| !finding.outcome.is_well());
+    let broken = broken.inspect(|finding| assert!(!finding.evidence.is_empty(), "{}", finding.check.id));
+    broken.map(|finding| finding.check.id).collect()
 }
 
 fn plan(target: Target, revision: Revision, only: &[&str]) -> Plan {
@@ -50,8 +48,7 @@ fn answer(request: &Request<Bytes>, count: usize) -> Response<TestBody> {
         id => json!(id.to_string()),
     };
     let result = result(&body, count);
-    let message =
-        json!({"jsonrpc": "2.0", "id": if count == 0 { body["id"].clone() } else { id }, "result": result});
+    let message = json!({"jsonrpc": "2.0", "id": id, "result": result});
     let mut response = whole(200, "application/json", message.to_string());
     if body["method"] == "initialize" {
         response = whole(

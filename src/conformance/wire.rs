@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::expect::short;
 use super::schema;
-use crate::peer::{End, Exchange};
+use crate::peer::{End, Exchange, same_id};
 use crate::protocol::catalog::TASKS;
 use crate::protocol::framing::sse::Parser;
 use crate::protocol::revision::Revision;
@@ -22,6 +22,8 @@ const MAX_ISSUES: usize = 200;
 pub enum Concern {
     /// Messages that break the revision's schema.
     Schema,
+    /// Answers with another id than their request.
+    Id,
     /// Requests of the server to a client that can do nothing.
     Asks,
     /// Error codes that the revision does not allow.
@@ -126,6 +128,10 @@ impl Wire {
         }
         let events = Parser::new(crate::peer::MAX_MESSAGE).feed(&exchange.body);
         for event in events.into_iter().flatten() {
+            // One with a name of its own, such as a heartbeat, is no clients' of MCP to read.
+            if !event.is_message() {
+                continue;
+            }
             let is_message = |value: &Value| value.get("jsonrpc").is_some() || value.is_array();
             let holds = serde_json::from_str::<Value>(&event.data).is_ok_and(|value| is_message(&value));
             let wrong = !event.data.is_empty() && !holds;
@@ -139,6 +145,16 @@ impl Wire {
         let asked = sent.get("method").and_then(Value::as_str).filter(|_| answers);
         let wrong = self.breach(message, asked, sent);
         self.judge(Concern::Schema, exchange, wrong);
+        let stream = message.pointer("/params/_meta/io.modelcontextprotocol~1subscriptionId");
+        if let (Some(id), true) = (sent.get("id"), answers || stream.is_some()) {
+            let came = stream.or(message.get("id")).unwrap_or(&Value::Null);
+            // An error may have none; a stream with quite another id is a row of its own.
+            let apart = came.is_null() && message.get("error").is_some();
+            let wrong = came != id && !apart && (answers || same_id(came, id));
+            let text =
+                || format!("the id of a request is {}, that of what answers it {}", kind(id), kind(came));
+            self.judge(Concern::Id, exchange, wrong.then(text));
+        }
         let asks = is_request(message) && (self.revision.is_modern() || method != "ping");
         self.judge(Concern::Asks, exchange, asks.then(|| format!("the server asked {method}")));
         if method == "notifications/message" {
@@ -219,6 +235,16 @@ impl Wire {
     }
 }
 
+/// The type of an id.
+fn kind(id: &Value) -> &'static str {
+    match id {
+        Value::String(_) => "a text",
+        Value::Number(number) if number.is_f64() => "a number with a point",
+        Value::Number(_) => "an integer",
+        _ => "none",
+    }
+}
+
 /// Whether the client that sent this declares the extension of tasks.
 fn knows_tasks(sent: &Value) -> bool {
     let declared = sent.pointer("/params/_meta/io.modelcontextprotocol~1clientCapabilities/extensions");
@@ -296,6 +322,9 @@ mod tests {
         let whole = json!({"tools": [], "resultType": "complete", "ttlMs": 0, "cacheScope": "private", "_meta": named});
         check(modern, list.clone(), json!({"jsonrpc": "2.0", "id": 1, "result": whole}), &[]);
         check(modern, list.clone(), error(json!(1), -32002), &[Concern::Code]);
+        for id in [json!("1"), json!(1.0)] {
+            check(modern, list.clone(), error(id, -32602), &[Concern::Id]);
+        }
         check(modern, list.clone(), error(json!(1), -32033), &[Concern::Code]);
         check(modern, list.clone(), error(json!(1), -32020), &[]);
         check(legacy, list.clone(), error(Value::Null, -32002), &[Concern::NullId]);

@@ -56,7 +56,7 @@ impl Headers {
 /// What to wait for after sending.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Wait {
-    /// The answer with this id, or one that leaves the id out.
+    /// The answer with this id, also of another type ([`same_id`]), or one that leaves the id out.
     Answer(Value),
     /// Whatever answer comes.
     Any,
@@ -202,7 +202,14 @@ fn fits(wait: &Wait, message: &Value) -> bool {
     let id = message.get("id");
     is_response(message)
         && match wait {
-            Wait::Answer(wanted) => id.is_none_or(Value::is_null) || id == Some(wanted),
+            Wait::Answer(wanted) => id.is_none_or(|id| id.is_null() || same_id(id, wanted)),
             Wait::Any | Wait::None => true,
         }
+}
+
+/// Whether two ids are the same, or the same digits of another type (7, "7" and 7.0): who mixes these up has answered all
+/// the same.
+pub fn same_id(one: &Value, other: &Value) -> bool {
+    let number = |id: &Value| id.as_f64().or_else(|| id.as_str()?.parse().ok());
+    one == other || number(one).is_some_and(|one| number(other) == Some(one))
 }

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use serde_json::Value;
 
@@ -21,6 +21,7 @@ use crate::protocol::framing::sse::Parser;
 use crate::protocol::framing::{encode, name_member};
 use crate::protocol::rpc::is_request;
 
+const SESSION_ID: &str = "mcp-session-id";
 const AGENT: &str = concat!("chaterimo-peer/", env!("CARGO_PKG_VERSION"));
 /// How often a legacy stream that broke before its answer is taken up again.
 const RESUMPTIONS: usize = 5;
@@ -78,10 +79,14 @@ impl Http {
     async fn answer(&self, stream: &mut Stream, session: &Headers) -> Result<()> {
         while let Some(question) = stream.asked.pop_front() {
             let reply = self.replies.to(&question);
-            let headers = session
+            let mut headers = session
                 .clone()
                 .with("content-type", "application/json")
                 .with("accept", "application/json, text/event-stream");
+            // A server may ping before it has answered initialize, whose answer gives the session its id.
+            if let Some(id) = stream.exchange.headers.get(SESSION_ID) {
+                headers.set_bytes(SESSION_ID, id.as_bytes());
+            }
             let raw =
                 Raw { method: "POST".into(), headers, body: reply.to_string().into(), ..Raw::default() };
             self.open(raw).await?;
@@ -93,7 +98,7 @@ impl Http {
     /// takes no answer is no error of the stream.
     pub(super) async fn answer_on(&self, stream: &mut Stream) {
         let mut session = Headers::default();
-        for name in ["mcp-protocol-version", "mcp-session-id"] {
+        for name in ["mcp-protocol-version", SESSION_ID] {
             if let Some(value) = stream.exchange.sent.headers.get(name) {
                 session.set(name, value);
             }
@@ -120,19 +125,42 @@ impl Http {
     }
 
     /// Sends: a body that is no stream is read whole, a stream is left to be read.
-    pub(super) async fn open(&self, raw: Raw) -> Result<Stream> {
-        let request = self.request(&raw)?;
-        let answer = self.client.send(request).await?;
+    pub(super) async fn open(&self, mut raw: Raw) -> Result<Stream> {
+        let mut answer = self.client.send(self.request(&raw)?).await?;
+        if let Some(url) = self.moved(&raw, &answer)? {
+            raw.url = Some(url);
+            answer = self.client.send(self.request(&raw)?).await?;
+        }
         Stream::of(answer, raw, self.patience).await
+    }
+
+    /// Where the server wants the same request sent, such as to /mcp/ instead of /mcp (RFC 9110, 15.4.8). Never to another
+    /// origin, which must not come by the credentials.
+    fn moved(&self, raw: &Raw, answer: &Response<Body>) -> Result<Option<String>> {
+        let here = self.uri(raw)?;
+        let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok()?.parse::<Uri>().ok());
+        let to = to.filter(|_| [307, 308].contains(&answer.status().as_u16()));
+        let is_here = |to: &Uri| {
+            let known = |authority: &str| {
+                Some(authority) == here.authority().map(|own| own.as_str())
+                    || Some(authority) == raw.headers.get("host")
+            };
+            to.authority().is_none_or(|authority| known(authority.as_str()))
+                && to.scheme().is_none_or(|scheme| Some(scheme) == here.scheme())
+        };
+        Ok(to.filter(is_here).and_then(|to| {
+            Some(format!("{}://{}{}", here.scheme_str()?, here.authority()?, to.path_and_query()?))
+        }))
+    }
+
+    fn uri(&self, raw: &Raw) -> Result<Uri> {
+        raw.url.as_deref().map_or_else(|| Ok(self.url.clone()), super::parse_url)
     }
 
     fn request(&self, raw: &Raw) -> Result<Request<Bytes>> {
         let wrong = |e: hyper::http::Error| Error::invalid("A header field cannot be sent.").because(e);
         let method = Method::from_bytes(raw.method.as_bytes()).map_err(|e| wrong(e.into()))?;
-        let uri = match &raw.url {
-            Some(url) => super::parse_url(url)?,
-            None => self.url.clone(),
-        };
+        let uri = self.uri(raw)?;
         let mut request = Request::builder().method(method).uri(uri).header(USER_AGENT, AGENT);
         for (name, value) in &self.headers {
             if raw.headers.get(name.as_str()).is_none() {
@@ -257,8 +285,12 @@ impl Stream {
         self.retry = retry_in(&chunk).or(self.retry);
         for event in parser.feed(&chunk) {
             let event = event?;
+            // An event with a name of its own, such as a heartbeat, need be no message.
+            let is_ours = event.is_message();
             self.last_event_id = event.id.or(self.last_event_id.take());
-            if let Ok(value) = serde_json::from_str::<Value>(&event.data) {
+            if let Ok(value) = serde_json::from_str::<Value>(&event.data)
+                && (is_ours || is_message(&value))
+            {
                 self.take(value);
             }
         }

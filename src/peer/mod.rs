@@ -21,7 +21,7 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-pub use self::exchange::{End, Exchange, Headers, Raw, Wait};
+pub use self::exchange::{End, Exchange, Headers, Raw, Wait, same_id};
 use self::http::Http;
 use self::replies::Replies;
 use self::stdio::Stdio;
@@ -428,7 +428,8 @@ impl Peer {
         headers
     }
 
-    /// Sends these bytes with these headers. On stdio the body is written as one line, and method and headers say
+    /// Sends these bytes with these headers; on HTTP once more where the server redirects within its origin (307, 308), and
+    /// [`Raw::url`] of what was sent then says where to. On stdio the body is written as one line, and method and headers say
     /// nothing. What the server asks in the meantime is refused, but for `ping` and what [`Peer::will_answer`] laid ready.
     ///
     /// # Errors

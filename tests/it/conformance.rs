@@ -205,8 +205,8 @@ fn what_a_server_does_not_have_is_named_with_what_it_has() {
         assert!(ran.status.code() == Some(code) && err.contains(said), "{arguments:?}: {err} lacks {said:?}");
     };
     let lacking = "--call list_robots: the server has no such tool. It has list_chatbots, ";
-    check(&["--only", "tools.list", "--call", "list_robots={}"], 0, lacking);
-    check(&["--only", "tools.list", "--call", "list_robots={}"], 0, " more.\n");
+    check(&["--only", "tools.list", "--call", "list_robots={}"], 2, lacking);
+    check(&["--only", "tools.list", "--call", "list_robots={}"], 2, " more.\n");
     let stdio = "the checks of --only stdio are for servers on stdio: give a command, behind --";
     check(&["--only", "stdio"], 2, stdio);
     let modern = "the checks of --only removed are of the modern era, in which the server was not tested";

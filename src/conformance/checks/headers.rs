@@ -66,14 +66,12 @@ async fn named(bench: &mut Bench) -> Result<(Raw, String), Stop> {
 }
 
 async fn subject(bench: &mut Bench) -> Result<(&'static str, Value, String), Stop> {
-    if bench.has("resources") {
-        let resources = bench.list("resources/list").await?;
+    if let Ok(resources) = bench.list("resources/list").await {
         if let Some(uri) = resources.items.first().and_then(|item| item.get("uri")?.as_str()) {
             return Ok(("resources/read", json!({"uri": uri}), uri.to_owned()));
         }
     }
-    if bench.has("prompts") {
-        let prompts = bench.list("prompts/list").await?;
+    if let Ok(prompts) = bench.list("prompts/list").await {
         let free = prompts.items.iter().find(|prompt| !wants(prompt));
         if let Some(name) = free.and_then(|prompt| prompt.get("name")?.as_str()) {
             return Ok(("prompts/get", json!({"name": name}), name.to_owned()));

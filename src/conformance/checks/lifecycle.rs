@@ -172,16 +172,20 @@ async fn supported_versions(bench: &mut Bench) -> Verdict {
 }
 
 async fn stateless(bench: &mut Bench) -> Verdict {
-    let methods = [("tools", "tools/list"), ("resources", "resources/list"), ("prompts", "prompts/list")];
-    let method =
-        methods.iter().find(|(capability, _)| bench.has(capability)).map_or("server/discover", |(_, m)| *m);
+    let lists = [("tools", "tools/list"), ("resources", "resources/list"), ("prompts", "prompts/list")];
+    let list = lists.iter().find(|(capability, _)| bench.has(capability)).map(|(_, list)| *list);
     // The connections of the lane have carried requests before.
     let mut peer = bench.dialler.apart()?.dial()?;
     peer.speak_modern(bench.revision.as_str(), json!({}));
-    let message = peer.request(method, Value::Null);
+    let message = peer.request(list.unwrap_or("server/discover"), Value::Null);
     let raw = peer.post(&message);
     let asked = bench.raw_on(&mut peer, raw).await?;
     peer.close(bench.moment()).await;
+    if let (None, Some(list)) = (asked.result(), list) {
+        // It may be refused wherever it is asked for.
+        bench.list(list).await?;
+        bench.show(&asked);
+    }
     expect::result(&asked).map(|_| ())
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::lifecycle::harmless;
+use super::rpc::{is_answer, unanswered};
 use crate::conformance::expect::{self, ensure};
 use crate::conformance::{Bench, Lifespan, Verdict, differs};
 use crate::peer::Wait;
-use crate::protocol::rpc::is_response;
 
 const ANY: Lifespan = Lifespan::BOTH.stdio();
 /// How long a server has to end.
@@ -42,23 +42,9 @@ async fn side_by_side(bench: &mut Bench) -> Verdict {
     let all: Vec<Value> = (0..5).map(|_| bench.peer.request(harmless(bench), Value::Null)).collect();
     let lines = all.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let Some(last) = all.last() else { return Ok(()) };
-    let raw = bench.peer.post(last).with_body(lines).waiting(Wait::Any);
-    let sent = bench.raw(raw).await?;
-    let mut answered: Vec<Value> = sent.messages;
-    let mut listening = bench.peer.listen(None).await?;
-    let patience = bench.dialler.options().patience;
-    let open = |answered: &[Value]| {
-        let has =
-            |request: &&Value| answered.iter().any(|m| is_response(m) && m.get("id") == request.get("id"));
-        all.iter().filter(|request| !has(request)).count()
-    };
-    while open(&answered) > 0 {
-        let Some(heard) = bench.peer.hear(&mut listening, patience).await? else { break };
-        answered.push(heard);
-    }
-    ensure(open(&answered) == 0, || {
-        format!("{} of {} requests were not answered", open(&answered), all.len())
-    })
+    let raw = bench.peer.post(last).with_body(lines);
+    let open = unanswered(bench, raw, &all).await?;
+    ensure(open == 0, || format!("{open} of {} requests were not answered", all.len()))
 }
 
 async fn garbage(bench: &mut Bench) -> Verdict {
@@ -67,14 +53,12 @@ async fn garbage(bench: &mut Bench) -> Verdict {
     let raw = peer.post(&message);
     bench.raw_on(&mut peer, raw.clone().with_body("no message at all").waiting(Wait::None)).await?;
     let asked = bench.raw_on(&mut peer, raw).await?;
-    let wanted = message.get("id");
-    let answered = asked.messages.iter().any(|m| m.get("id") == wanted && m.get("result").is_some());
     // What comes first may be the answer to the garbage.
-    let mut found = answered;
-    let mut listening = peer.listen(None).await?;
-    while !found {
-        let Some(heard) = peer.hear(&mut listening, bench.moment()).await? else { break };
-        found = heard.get("id") == wanted && heard.get("result").is_some();
+    let mut found = asked.messages.iter().any(|heard| is_answer(heard, &message));
+    let (mut listening, patience) = (peer.listen(None).await?, bench.dialler.options().patience);
+    while !found && asked.answer.is_some() {
+        let Some(heard) = peer.hear(&mut listening, patience).await? else { break };
+        found = is_answer(&heard, &message);
     }
     peer.close(bench.moment()).await;
     ensure(found, || "the next request was not answered".into())

@@ -1,6 +1,9 @@
 //! What holds of every message. These rows run last, and tell what all the others saw.
 
-use crate::conformance::expect::skip;
+use serde_json::{Value, json};
+
+use super::lifecycle::harmless;
+use crate::conformance::expect::{self, ensure, skip};
 use crate::conformance::wire::Concern;
 use crate::conformance::{Bench, Lifespan, Stop, Verdict, differs, same};
 
@@ -8,6 +11,8 @@ const ANY: Lifespan = Lifespan::BOTH;
 const NEW: Lifespan = Lifespan::MODERN;
 
 crate::conformance_checks! {
+    "rpc.ids", "Answers have the id of their request", ANY, Must, same("basic#responses"), [], ids,
+    "An answer carries the id of its request, of the same type: integers, zero among them, and texts.";
     "wire.schema", "All messages fit the schema", ANY, Must, same("schema"), [], schema,
     "Messages have the shape that the schema of the revision gives them.";
     "wire.no-requests", "The server asks nothing unasked", ANY, Must,
@@ -51,7 +56,8 @@ crate::conformance_checks! {
 /// What was seen of a concern.
 fn tell(bench: &mut Bench, concern: Concern, nothing: &str) -> Verdict {
     let Some(found) = bench.wire.found(concern) else { return skip(nothing) };
-    let all: Vec<(String, _)> = found.into_iter().map(|(text, e)| (text.to_owned(), e.clone())).collect();
+    let mut all: Vec<(String, _)> = found.into_iter().map(|(text, e)| (text.to_owned(), e.clone())).collect();
+    all.retain(|(_, exchange)| concern != Concern::Schema || !bench.is_told_of(exchange));
     let Some((first, exchange)) = all.first() else { return Ok(()) };
     bench.show(exchange);
     let more = match all.len() {
@@ -63,6 +69,17 @@ fn tell(bench: &mut Bench, concern: Concern, nothing: &str) -> Verdict {
 
 fn rest<T>(all: &[(String, T)]) -> String {
     all.iter().skip(1).take(5).map(|(text, _)| text.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+async fn ids(bench: &mut Bench) -> Verdict {
+    for id in [json!(0), json!(1_234_567_890_i64), json!("a-1"), json!("7"), json!("ü 😀")] {
+        let mut message = bench.peer.request(harmless(bench), Value::Null);
+        message["id"] = id.clone();
+        let asked = bench.send(&message).await?;
+        let came = expect::answer(&asked)?.get("id").cloned().unwrap_or_default();
+        ensure(came == id, || format!("the request has the id {id}, its answer {came}"))?;
+    }
+    tell(bench, Concern::Id, "no answer came")
 }
 
 async fn schema(bench: &mut Bench) -> Verdict {

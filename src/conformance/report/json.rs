@@ -18,7 +18,6 @@ pub(super) fn write(judged: &Judged<'_>) -> String {
         "lanes": lanes.collect::<Vec<_>>(),
         "sent": report.sent,
         "refused": {"requests": report.refused.count, "as": report.refused.words},
-        "noSuchTools": report.no_such_tools,
         "counts": {
             "passed": counts("passed"),
             "failed": counts("failed"),

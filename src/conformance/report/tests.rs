@@ -39,7 +39,33 @@ fn nothing_is_told_to_a_terminal() {
     let (report, expected) = (report(), Expected::default());
     let text = Judged { report: &report, expected: &expected }.write(Form::Text);
     let obeyed = text.chars().find(|c| c.is_control() && *c != '\n');
-    assert!(obeyed.is_none() && text.contains("    [1mNo2J\n"), "{text:?}");
+    assert!(obeyed.is_none() && text.contains("  Came: HTTP 500  [1mNo2J\n"), "{text:?}");
+}
+
+#[test]
+fn what_was_said_is_a_line_each() {
+    let check = |request: &str, response: &str, again: &str, expected: [&str; 3]| {
+        let mut report = report();
+        let (request, response, again) = (request.to_owned(), response.to_owned(), again.to_owned());
+        report.findings[1].evidence = vec![Evidence { request, response, again }];
+        let text = Judged { report: &report, expected: &Expected::default() }.write(Form::Text);
+        let lines: Vec<_> = text.lines().rev().take(4).collect();
+        assert_eq!([lines[3], lines[2], lines[1]], expected, "{text}");
+    };
+    let usual = "content-type: application/json\naccept: application/json, text/event-stream\n";
+    check(
+        &format!("POST http://a.example/\n{usual}x-a: 1\n\n{{\"id\":1}}"),
+        "HTTP 200\ncontent-type: application/json\n\n{\n  \"id\": \"1\",\n  \"result\": {}\n}\n",
+        "curl x",
+        [
+            "  Sent: POST http://a.example/  x-a: 1  {\"id\":1}",
+            "  Came: HTTP 200  { \"id\": \"1\", \"result\": {} }",
+            "  See it again:",
+        ],
+    );
+    let (long, cut) = ("a".repeat(401), format!("  Came: {}…", "a".repeat(400)));
+    let yours = "  See it again, with your own in the place of what stands in [ ]:";
+    check("{}", &long, "curl -H 'x-key: [header-1]' x", ["  Sent: {}", &cut, yours]);
 }
 
 #[test]

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use super::{Judged, stale_text};
 use crate::conformance::evidence::Evidence;
 use crate::conformance::run::{Finding, Outcome};
-use crate::error::plain;
+use crate::error::{one_line, plain};
 use crate::protocol::revision::Revision;
 
-/// Lines that are shown of what was sent, and of what came.
-const MAX_LINES: usize = 16;
-/// Characters of a line.
-const MAX_CHARS: usize = 300;
+/// Characters that are shown of what was sent, and of what came.
+const MAX_CHARS: usize = 400;
+/// Fields that say nothing: nearly every request and answer has them.
+const USUAL: [&str; 2] = ["content-type: application/json", "accept: application/json, text/event-stream"];
 
 pub(super) fn write(judged: &Judged<'_>) -> String {
     let report = judged.report;
@@ -105,19 +105,17 @@ fn one(finding: &Finding, out: &mut String) {
 
 fn evidence(evidence: &Evidence, out: &mut String) {
     for (what, text) in [("Sent", &evidence.request), ("Came", &evidence.response)] {
-        let _ = writeln!(out, "  {what}:");
-        for line in text.lines().take(MAX_LINES) {
-            let cut = line.char_indices().nth(MAX_CHARS).map(|(end, _)| end);
-            let _ = match cut {
-                Some(end) => writeln!(out, "    {}…", line.get(..end).unwrap_or_default()),
-                None => writeln!(out, "    {line}"),
-            };
-        }
-        if text.lines().nth(MAX_LINES).is_some() {
-            let _ = writeln!(out, "    …");
-        }
+        let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
+        let told = head.lines().filter(|line| !line.is_empty() && !USUAL.contains(line));
+        let body = body.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        let line = told.chain(Some(&*body).filter(|body| !body.is_empty())).collect::<Vec<_>>().join("  ");
+        let more = if line.chars().nth(MAX_CHARS).is_some() { "…" } else { "" };
+        let _ = writeln!(out, "  {what}: {}{more}", one_line(&line, MAX_CHARS));
     }
-    let _ = writeln!(out, "  See it again:");
+    let secret =
+        ["[token-", "[header-", "[secret-", "[url-"].iter().any(|mark| evidence.again.contains(mark));
+    let yours = if secret { ", with your own in the place of what stands in [ ]" } else { "" };
+    let _ = writeln!(out, "  See it again{yours}:");
     evidence.again.lines().for_each(|line| {
         let _ = writeln!(out, "    {line}");
     });

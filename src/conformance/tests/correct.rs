@@ -8,17 +8,21 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
-use super::faults::Does;
+use super::faults::Does::{self, Both, Hears, Says};
 
 const MODERN: &str = "2026-07-28";
 const LEGACY: [&str; 2] = ["2025-03-26", "2025-11-25"];
+/// The id of a session for clients that were given none.
+pub(super) const ANYBODY: &str = "anybody";
 const META: &str = "io.modelcontextprotocol/";
 
 /// A request.
 #[derive(Clone, Default)]
 pub(super) struct Asked {
     pub(super) verb: String,
+    path: String,
     /// Names in lower case, and values as they stand between the colon with its space and the end of the line.
     fields: Vec<(String, String)>,
     text: Vec<u8>,
@@ -57,7 +61,7 @@ impl Asked {
         json!(format!("b{}", self.number))
     }
 
-    fn is_modern(&self) -> bool {
+    pub(super) fn is_modern(&self) -> bool {
         self.meta("protocolVersion").is_some() || self.field("mcp-protocol-version") == MODERN
     }
 }
@@ -70,11 +74,38 @@ pub(super) struct Said {
     pub(super) messages: Vec<Value>,
     /// A stream is not ended.
     pub(super) stays_open: bool,
+    /// It comes in chunks.
+    pub(super) is_chunked: bool,
+    /// It ends with its connection.
+    pub(super) closes: bool,
+    /// What a stream begins with.
+    pub(super) lead: &'static str,
+    /// The last message is held back until the client has answered a ping.
+    pub(super) waits: bool,
 }
 
 impl Said {
     fn new(status: u16, messages: Vec<Value>) -> Said {
-        Said { status, fields: Vec::new(), kind: "application/json", messages, stays_open: false }
+        Said {
+            status,
+            fields: Vec::new(),
+            kind: "application/json",
+            messages,
+            stays_open: false,
+            is_chunked: false,
+            closes: false,
+            lead: "",
+            waits: false,
+        }
+    }
+
+    /// Answers as a stream, where it is an answer; whether it is one then.
+    pub(super) fn stream(&mut self) -> bool {
+        if self.status == 200 && !self.messages.is_empty() && self.kind != "text/event-stream" {
+            self.kind = "text/event-stream";
+            self.fields.push(("x-accel-buffering", "no".into()));
+        }
+        self.kind == "text/event-stream"
     }
 
     /// Says no.
@@ -137,28 +168,34 @@ pub(super) async fn serve(does: Option<Does>) -> (String, Sessions) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let sessions = Sessions::default();
-    let all = sessions.clone();
+    let (all, pong) = (sessions.clone(), Arc::new(Notify::new()));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(converse(stream, does, all.clone()));
+            tokio::spawn(converse(stream, does, all.clone(), pong.clone()));
         }
     });
     (format!("http://{address}/mcp"), sessions)
 }
 
-async fn converse(mut stream: TcpStream, does: Option<Does>, sessions: Sessions) {
+async fn converse(mut stream: TcpStream, does: Option<Does>, sessions: Sessions, pong: Arc<Notify>) {
     let mut is_first = true;
     while let Some(mut asked) = read(&mut stream).await {
         asked.is_first = std::mem::take(&mut is_first);
-        if let Some(Does::Hears(hears)) = does {
+        if let Some(Hears(hears) | Both(hears, _)) = does {
             hears(&mut asked);
         }
         let mut said = http(&asked, &sessions);
-        if let Some(Does::Says(says)) = does {
+        if said.status == 202 && asked.body["result"].is_object() {
+            pong.notify_one();
+        }
+        if let Some(Says(says) | Both(_, says)) = does {
             says(&asked, &mut said);
         }
-        if write(&mut stream, &said).await.is_none() || said.stays_open {
+        let written = write(&mut stream, &said, &pong).await;
+        if written.is_none() || said.stays_open {
             let _ = stream.read(&mut [0]).await;
+        }
+        if written.is_none() || said.stays_open || said.closes {
             return;
         }
     }
@@ -172,11 +209,12 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
     }
     let head = String::from_utf8_lossy(&head);
     let mut lines = head.lines();
-    let verb = lines.next()?.split(' ').next()?.to_owned();
+    let mut first = lines.next()?.split(' ').map(str::to_owned);
+    let (verb, path) = (first.next()?, first.next()?);
     let field =
         |line: &str| line.split_once(": ").map(|(n, value)| (n.to_ascii_lowercase(), value.to_owned()));
     let fields = lines.filter_map(field).collect();
-    let mut asked = Asked { verb, fields, ..Asked::default() };
+    let mut asked = Asked { verb, path, fields, ..Asked::default() };
     asked.number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     asked.text = vec![0; asked.field("content-length").parse().unwrap_or(0)];
     stream.read_exact(&mut asked.text).await.ok()?;
@@ -184,28 +222,56 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
     Some(asked)
 }
 
-async fn write(stream: &mut TcpStream, said: &Said) -> Option<()> {
-    let is_stream = said.kind == "text/event-stream";
-    let body: String = match is_stream {
-        true => said.messages.iter().map(|message| format!("data: {message}\n\n")).collect(),
-        false if said.messages.len() > 1 => Value::from(said.messages.clone()).to_string(),
-        false => said.messages.first().map(ToString::to_string).unwrap_or_default(),
+async fn write(stream: &mut TcpStream, said: &Said, pong: &Notify) -> Option<()> {
+    let events = said.messages.iter().map(|message| format!("data: {message}\n\n"));
+    let parts: Vec<String> = match said.kind == "text/event-stream" {
+        true => std::iter::once(said.lead.to_owned()).chain(events).collect(),
+        false if said.messages.len() > 1 => vec![Value::from(said.messages.clone()).to_string()],
+        false => said.messages.first().map(ToString::to_string).into_iter().collect(),
     };
     let mut head = format!("HTTP/1.1 {} X\r\ncontent-type: {}\r\n", said.status, said.kind);
     said.fields.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-    if !said.stays_open {
-        head.push_str(&format!("content-length: {}\r\n", body.len()));
+    if said.is_chunked {
+        head.push_str("transfer-encoding: chunked\r\n");
+    } else if !said.stays_open && !said.closes {
+        let length: usize = parts.iter().map(String::len).sum();
+        head.push_str(&format!("content-length: {length}\r\n"));
     }
-    stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.ok()
+    stream.write_all(format!("{head}\r\n").as_bytes()).await.ok()?;
+    for (number, part) in parts.iter().enumerate() {
+        if said.waits && number + 1 == parts.len() {
+            pong.notified().await;
+        }
+        // Chunks end anywhere, also within a character.
+        for chunk in part.as_bytes().chunks(if said.is_chunked { 50 } else { usize::MAX }) {
+            let (size, end) =
+                if said.is_chunked { (format!("{:x}\r\n", chunk.len()), "\r\n") } else { Default::default() };
+            stream.write_all(&[size.as_bytes(), chunk, end.as_bytes()].concat()).await.ok()?;
+        }
+    }
+    if said.is_chunked {
+        stream.write_all(b"0\r\n\r\n").await.ok()?;
+    }
+    Some(())
 }
 
 fn http(asked: &Asked, sessions: &Mutex<Vec<String>>) -> Said {
     let (host, origin) = (asked.field("host"), asked.field("origin"));
+    let moved = match &*asked.path {
+        "/old" => Some("/mcp".to_owned()),
+        "/older" => Some(format!("http://{host}/mcp")),
+        _ => None,
+    };
+    if let Some(to) = moved {
+        let mut said = Said::new(307, Vec::new());
+        said.fields.push(("location", to));
+        return said;
+    }
     if !host.starts_with("127.0.0.1:") || !(origin.is_empty() || origin == format!("http://{host}")) {
         return refusal(403, -32600, &Value::Null);
     }
     let session = asked.field("mcp-session-id");
-    let is_known = sessions.lock().unwrap().iter().any(|id| id == session);
+    let is_known = session == ANYBODY || sessions.lock().unwrap().iter().any(|id| id == session);
     match &*asked.verb {
         "DELETE" if is_known => {
             sessions.lock().unwrap().retain(|id| id != session);
@@ -221,6 +287,9 @@ fn post(asked: &Asked, is_known: bool, sessions: &Mutex<Vec<String>>) -> Said {
         return refusal(400, -32700, &Value::Null);
     }
     let id = &asked.body["id"];
+    if asked.body["result"].is_object() {
+        return if is_known { Said::new(202, Vec::new()) } else { refusal(400, -32600, &Value::Null) };
+    }
     if asked.body["jsonrpc"] != "2.0" || !asked.body["method"].is_string() {
         return match asked.body.as_array() {
             Some(all) if asked.field("mcp-protocol-version") == "2025-03-26" => Said::new(

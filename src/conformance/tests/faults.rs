@@ -11,6 +11,8 @@ pub(super) enum Does {
     Hears(fn(&mut Asked)),
     /// It answers otherwise.
     Says(fn(&Asked, &mut Said)),
+    /// Both.
+    Both(fn(&mut Asked), fn(&Asked, &mut Said)),
 }
 use Does::{Hears, Says};
 

@@ -13,6 +13,13 @@ pub struct Event {
     pub data: String,
 }
 
+impl Event {
+    /// Whether it has no other type than `message`.
+    pub fn is_message(&self) -> bool {
+        matches!(&*self.event, "" | "message")
+    }
+}
+
 /// What keeps a quiet stream open: a comment, which clients skip, and by which proxies see that the stream lives.
 pub const HEARTBEAT: &[u8] = b": \n\n";
 
