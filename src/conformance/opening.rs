@@ -201,12 +201,17 @@ fn came(opening: &Exchange) -> String {
 mod tests {
     use super::*;
     use crate::client::testing::{serve, whole};
-    use hyper::header::HeaderName;
+    use hyper::header::{HeaderName, LOCATION};
 
     #[tokio::test]
     async fn a_server_that_does_not_open_is_told_with_what_came() {
         let check = async |status: u16, body: &'static str, field: Option<&'static str>, wanted: &str| {
-            let url = serve(move |_| async move { whole(status, "text/html", body) }).await;
+            let url = serve(move |_| async move {
+                let mut answer = whole(status, "text/html", body);
+                answer.headers_mut().extend([(LOCATION, "/sign-in".parse().unwrap())]);
+                answer
+            })
+            .await;
             let mut options = Options::new(Target::Url(url));
             options.headers.extend(field.map(|name| (HeaderName::from_static(name), "x".parse().unwrap())));
             let dialler = Dialler::new(options).unwrap();
@@ -222,6 +227,9 @@ mod tests {
         let error = "The server does not speak 2026-07-28 (server/discover: HTTP 400 \"{\\\"error\\\":\\\"no\\\"}\"), nor \
                      2025-11-25 (initialize: HTTP 400 \"{\\\"error\\\":\\\"no\\\"}\").";
         check(400, r#"{"error":"no"}"#, None, error).await;
+        let away = "The server does not speak 2026-07-28 (server/discover: HTTP 302; give the URL that it redirects to, \
+                    \"/sign-in\"), nor 2025-11-25 (initialize: HTTP 302; give the URL that it redirects to, \"/sign-in\").";
+        check(302, "", None, away).await;
         let refused = "The server refuses the credential it was given (HTTP 401).";
         check(401, "", Some("authorization"), refused).await;
         check(401, "", Some("x-api-key"), refused).await;

@@ -136,6 +136,64 @@ async fn raw_bytes_and_headers_go_out_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_followed_within_its_origin_alone() {
+    let seen = Arc::new(Mutex::new(0));
+    let noted = seen.clone();
+    let elsewhere = serve(move |_| {
+        *noted.lock().unwrap() += 1;
+        async { whole(200, "text/plain", "") }
+    })
+    .await;
+    let here = serve(move |request: Request<Bytes>| {
+        let query = request.uri().query().map(|to| to.replace("ELSEWHERE", &elsewhere));
+        let said = format!("{} {}", request.method(), String::from_utf8_lossy(request.body()));
+        let answer = match (request.uri().path(), query) {
+            ("/mcp", Some(query)) => {
+                let (status, to) = query.split_once(',').unwrap();
+                let mut answer = whole(status.parse().unwrap(), "text/plain", "");
+                answer.headers_mut().insert("location", to.parse().unwrap());
+                answer
+            }
+            (path, _) => whole(200, "text/plain", format!("{said} at {path}")),
+        };
+        async move { answer }
+    })
+    .await;
+    let check = async |to: &str, status: u16, body: &str| {
+        let mut peer = dialler(&format!("{here}/mcp?{to}")).dial().unwrap();
+        let raw = Raw { method: "POST".into(), ..Raw::default() }.with_body("{}");
+        let heard = peer.raw(raw).await.unwrap();
+        let came = String::from_utf8(heard.body.clone()).unwrap();
+        assert_eq!((heard.status, &*came), (Some(status), body), "{to}");
+        assert_eq!(heard.sent.url.is_some(), status == 200 || to.contains('?'), "{to}");
+    };
+    check("307,/mcp/", 200, "POST {} at /mcp/").await;
+    check("308,/mcp/", 200, "POST {} at /mcp/").await;
+    check(&format!("307,{here}/x"), 200, "POST {} at /x").await;
+    check("302,/mcp/", 302, "").await;
+    check("307,ELSEWHERE/mcp", 307, "").await;
+    check("307,https://127.0.0.1/mcp", 307, "").await;
+    check("307,/mcp?307,/mcp/", 307, "").await;
+    assert_eq!(*seen.lock().unwrap(), 0, "credentials would have gone elsewhere");
+}
+
+#[test]
+fn ids_of_another_type_are_the_same() {
+    let check = |one: Value, other: Value, expected: bool| {
+        assert_eq!((same_id(&one, &other), same_id(&other, &one)), (expected, expected), "{one} {other}");
+    };
+    check(json!(7), json!(7), true);
+    check(json!(7), json!("7"), true);
+    check(json!(7), json!(7.0), true);
+    check(json!("a-1"), json!("a-1"), true);
+    check(json!(7), json!("8"), false);
+    check(json!(7), json!("\"7\""), false);
+    check(json!("a-1"), json!(1), false);
+    check(json!(0), Value::Null, false);
+    check(json!(1), json!(true), false);
+}
+
+#[tokio::test]
 async fn requests_have_a_number() {
     let url = serve(|_| async { whole(202, "text/plain", "") }).await;
     let options = Options { max_requests: 2, ..Options::new(Target::Url(url)) };
