@@ -66,10 +66,10 @@ async fn named(bench: &mut Bench) -> Result<(Raw, String), Stop> {
 }
 
 async fn subject(bench: &mut Bench) -> Result<(&'static str, Value, String), Stop> {
-    if let Ok(resources) = bench.list("resources/list").await {
-        if let Some(uri) = resources.items.first().and_then(|item| item.get("uri")?.as_str()) {
-            return Ok(("resources/read", json!({"uri": uri}), uri.to_owned()));
-        }
+    if let Ok(resources) = bench.list("resources/list").await
+        && let Some(uri) = resources.items.first().and_then(|item| item.get("uri")?.as_str())
+    {
+        return Ok(("resources/read", json!({"uri": uri}), uri.to_owned()));
     }
     if let Ok(prompts) = bench.list("prompts/list").await {
         let free = prompts.items.iter().find(|prompt| !wants(prompt));
