@@ -190,7 +190,7 @@ fn what_cannot_be_run_is_refused_and_says_what_to_do() {
     check(&["--", "/nowhere/server"], "/nowhere/server cannot be started");
     check(&["ftp://a.example/"], "is no URL of an MCP server, such as https://");
     check(&["nowhere"], "is no URL of an MCP server");
-    check(&[], "<URL>");
+    check(&[], "conformance wants the server's URL or `-- COMMAND`, such as");
 }
 
 #[test]
