@@ -237,22 +237,24 @@ async fn write(stream: &mut TcpStream, said: &Said, pong: &Notify) -> Option<()>
         let length: usize = parts.iter().map(String::len).sum();
         head.push_str(&format!("content-length: {length}\r\n"));
     }
-    stream.write_all(format!("{head}\r\n").as_bytes()).await.ok()?;
+    // In one piece: the second of two would wait until the client's machine has acknowledged the first.
+    let mut out = format!("{head}\r\n").into_bytes();
     for (number, part) in parts.iter().enumerate() {
         if said.waits && number + 1 == parts.len() {
+            stream.write_all(&std::mem::take(&mut out)).await.ok()?;
             pong.notified().await;
         }
+        if !said.is_chunked {
+            out.extend(part.bytes());
+            continue;
+        }
         // Chunks end anywhere, also within a character.
-        for chunk in part.as_bytes().chunks(if said.is_chunked { 50 } else { usize::MAX }) {
-            let (size, end) =
-                if said.is_chunked { (format!("{:x}\r\n", chunk.len()), "\r\n") } else { Default::default() };
-            stream.write_all(&[size.as_bytes(), chunk, end.as_bytes()].concat()).await.ok()?;
+        for chunk in part.as_bytes().chunks(50) {
+            out.extend(format!("{:x}\r\n", chunk.len()).bytes().chain(chunk.iter().copied()).chain(*b"\r\n"));
         }
     }
-    if said.is_chunked {
-        stream.write_all(b"0\r\n\r\n").await.ok()?;
-    }
-    Some(())
+    out.extend_from_slice(if said.is_chunked { b"0\r\n\r\n" } else { b"" });
+    stream.write_all(&out).await.ok()
 }
 
 fn http(asked: &Asked, sessions: &Mutex<Vec<String>>) -> Said {
