@@ -29,7 +29,7 @@ async fn broken(target: Target, revision: Revision, only: &[&str]) -> BTreeSet<&
 }
 
 fn plan(target: Target, revision: Revision, only: &[&str]) -> Plan {
-    let options = Options { patience: Duration::from_secs(2), ..Options::new(target) };
+    let options = Options { patience: Duration::from_secs(4), ..Options::new(target) };
     let only = only.iter().map(|id| (*id).to_owned()).collect();
     Plan { options, other: None, revisions: vec![revision], only, calls: Calls::new() }
 }
@@ -148,7 +148,7 @@ fn bad_process(does: &str, at_end: &str) -> Target {
 
 /// All checks, in the server and revision that are seen to break them. Those of two identities and of a login have tests
 /// of their own, with servers for them (`tests/it/conformance_identity`, `tests/it/conformance_login`).
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_check_was_seen_to_fail() {
     let (modern, legacy) = (Revision::V2026_07_28, Revision::V2025_11_25);
     let bad = || async { Target::Url(bad_server().await) };

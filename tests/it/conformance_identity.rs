@@ -1,8 +1,7 @@
 //! Two identities: our own server keeps them apart, and a server that mixes them up is caught at each mistake.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ fn found(url: &str, keys: [&str; 2]) -> Vec<(&'static str, Revision, Outcome)> {
     let options = |key: &str| {
         let mut options = Options::new(Target::Url(url.to_owned()));
         options.headers = vec![("authorization".parse().unwrap(), format!("Bearer {key}").parse().unwrap())];
-        options.patience = Duration::from_secs(5);
+        options.patience = Duration::from_secs(60);
         options
     };
     let plan = Plan {
@@ -83,7 +82,8 @@ fn a_stream_that_is_bound_to_the_credential_alone_is_no_fault() {
 #[derive(Default)]
 struct Mixed {
     sessions: Mutex<Vec<String>>,
-    cancelled: AtomicBool,
+    /// The last stream that was opened, for whoever cancels.
+    open: Mutex<Option<TcpStream>>,
     /// A GET opens a stream in whatever session, for it goes by the credential.
     streams_for_all: bool,
 }
@@ -127,7 +127,9 @@ impl Mixed {
                 say(stream, 200, "", &Value::Null);
             }
             (_, "notifications/cancelled") => {
-                self.cancelled.store(true, Ordering::SeqCst);
+                let open = self.open.lock().unwrap().take();
+                // Its end goes out before this is answered.
+                let _ = open.map(|open| open.shutdown(std::net::Shutdown::Both));
                 say(stream, 202, "", &Value::Null);
             }
             (_, "subscriptions/listen") => self.listen(&message, stream),
@@ -149,7 +151,6 @@ impl Mixed {
 
     /// Promises anybody news of what there is, and ends when anybody cancels.
     fn listen(&self, message: &Value, stream: &mut TcpStream) {
-        self.cancelled.store(false, Ordering::SeqCst);
         let mut wanted = message["params"]["notifications"].clone();
         if let Some(uris) = wanted["resourceSubscriptions"].as_array_mut() {
             uris.retain(|uri| uri == "mixed://diary");
@@ -158,13 +159,9 @@ impl Mixed {
             "_meta": {"io.modelcontextprotocol/subscriptionId": message["id"]}});
         let told =
             json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params});
+        *self.open.lock().unwrap() = stream.try_clone().ok();
         events(stream, &[told]);
-        for _ in 0..200 {
-            if self.cancelled.load(Ordering::SeqCst) {
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
+        let _ = stream.read(&mut [0]); // Until either side ends it.
     }
 }
 
