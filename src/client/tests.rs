@@ -111,7 +111,7 @@ async fn gives_up_on_a_silent_server() {
 #[tokio::test]
 async fn gives_up_on_a_body_that_stops() {
     let (url, _) = scripted(&["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok|"]).await;
-    let error = text(&quick(1_000), request("GET", &url)).await.unwrap_err();
+    let error = text(&quick(3_000), request("GET", &url)).await.unwrap_err();
     assert!(error.public.starts_with("The answer stopped"), "{error}");
 }
 

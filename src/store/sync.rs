@@ -100,8 +100,11 @@ impl Shared {
     fn sync_wal(&self) {
         let mut wal = self.path.clone().into_os_string();
         wal.push("-wal");
-        if let Err(cause) = OpenOptions::new().write(true).open(&wal).and_then(|file| file.sync_data()) {
-            tracing::warn!(%cause, "the write-ahead log could not be brought to the disk");
+        match OpenOptions::new().write(true).open(&wal).and_then(|file| file.sync_data()) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%cause, "the write-ahead log could not be brought to the disk");
+            }
+            _ => {}
         }
     }
 
