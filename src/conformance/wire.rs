@@ -86,6 +86,10 @@ impl Wire {
         if exchange.status.is_some() {
             self.look_at_http(exchange, &sent);
         }
+        if exchange.has_batch && !self.revision.has_batches() {
+            let text = "messages came within an array, which the revision has not".to_owned();
+            self.judge(Concern::Schema, exchange, Some(text));
+        }
         for message in &exchange.messages {
             let answers = exchange.answer.as_ref() == Some(message);
             self.look_at(message, &sent, answers, exchange);
@@ -197,6 +201,9 @@ impl Wire {
     fn breach(&mut self, message: &Value, asked: Option<&str>, sent: &Value) -> Option<String> {
         if message.get("jsonrpc") != Some(&json!("2.0")) {
             return Some("a message without \"jsonrpc\": \"2.0\"".to_owned());
+        }
+        if message.get("result").is_some() && message.get("error").is_some() {
+            return Some("an answer with both a result and an error".to_owned());
         }
         if let Some(method) = message.get("method").and_then(Value::as_str) {
             let definition = schema::notification(self.revision, method)?;

@@ -135,6 +135,8 @@ pub struct Exchange {
     pub messages: Vec<Value>,
     /// The answer: the message without a method that has the id, or none.
     pub answer: Option<Value>,
+    /// Whether messages came within an array.
+    pub has_batch: bool,
     /// How it ended.
     pub end: End,
 }
@@ -183,7 +185,10 @@ impl Exchange {
     /// Takes a message that came; true when it is what was waited for.
     pub(super) fn take(&mut self, value: Value) -> bool {
         let all = match value {
-            Value::Array(all) => all,
+            Value::Array(all) => {
+                self.has_batch = true;
+                all
+            }
             one => vec![one],
         };
         let mut done = false;

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::protocol::framing::sse::Parser;
 use crate::protocol::framing::{encode, name_member};
-use crate::protocol::rpc::is_request;
+use crate::protocol::rpc::{is_request, is_response};
 
 const SESSION_ID: &str = "mcp-session-id";
 const AGENT: &str = concat!("chaterimo-peer/", env!("CARGO_PKG_VERSION"));
@@ -348,8 +348,9 @@ impl Stream {
     }
 }
 
+/// Whether it is meant as a message: also one that forgets to name JSON-RPC, unlike the errors of OAuth.
 fn is_message(value: &Value) -> bool {
-    value.get("jsonrpc").is_some()
+    value.get("jsonrpc").is_some() || (value.get("id").is_some() && is_response(value))
 }
 
 /// The pause that a stream asks for, when it stands whole in one chunk.

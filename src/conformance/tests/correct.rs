@@ -119,6 +119,11 @@ impl Said {
         *self = Said::new(200, vec![answer(asked, result)]);
     }
 
+    /// Changes each message.
+    pub(super) fn each(&mut self, change: impl Fn(&mut serde_json::Map<String, Value>)) {
+        self.messages.iter_mut().filter_map(Value::as_object_mut).for_each(change);
+    }
+
     /// Changes the result of `method`.
     pub(super) fn of(&mut self, asked: &Asked, method: &str, change: impl FnOnce(&mut Value)) {
         if let (true, Some(last)) = (asked.method() == method, self.messages.last_mut())

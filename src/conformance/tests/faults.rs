@@ -25,6 +25,15 @@ const BATCHES: Revision = Revision::V2025_03_26;
 
 /// Checks that fail or warn.
 const FAULTS: &[Row] = &[
+    ("wire.schema", NEW, "failed", Says(|_, said| said.each(|message| drop(message.remove("jsonrpc"))))),
+    ("wire.schema", OLD, "failed", Says(|_, said| said.each(|message| drop(message.remove("jsonrpc"))))),
+    (
+        "wire.schema",
+        NEW,
+        "failed",
+        Says(|_, said| said.each(|message| drop(message.insert("error".into(), Value::Null)))),
+    ),
+    ("wire.schema", OLD, "failed", Says(|_, said| said.messages = vec![said.messages.drain(..).collect()])),
     (
         "caching.pages",
         NEW,
