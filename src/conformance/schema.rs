@@ -1,6 +1,7 @@
 //! The official schemas of the five revisions, without what is for people (see `schema/strip.py`).
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
@@ -28,10 +29,21 @@ fn definitions(revision: Revision) -> (&'static str, &'static Map<String, Value>
     (name, READ.get(at).unwrap_or(&READ[0]).get_or_init(read))
 }
 
-/// What holds a value against the definition of this name; `None` when the revision has none.
-pub(super) fn validator(revision: Revision, definition: &str) -> Option<Validator> {
+/// What holds a value against the definition of this name, compiled once; `None` when the revision has none.
+pub(super) fn validator(revision: Revision, definition: &str) -> Option<Arc<Validator>> {
+    static COMPILED: Mutex<BTreeMap<(Revision, &str), Arc<Validator>>> = Mutex::new(BTreeMap::new());
+    let (definition, _) = definitions(revision).1.get_key_value(definition)?;
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = compiled.get(&(revision, &**definition)) {
+        return Some(known.clone());
+    }
+    let new = Arc::new(compile(revision, definition)?);
+    compiled.insert((revision, definition), new.clone());
+    Some(new)
+}
+
+fn compile(revision: Revision, definition: &str) -> Option<Validator> {
     let (name, all) = definitions(revision);
-    all.get(definition)?;
     let mut schema = json!({"allOf": [{"$ref": format!("#/{name}/{definition}")}]});
     if let Value::Object(members) = &mut schema {
         members.insert(name.to_owned(), Value::Object(all.clone()));

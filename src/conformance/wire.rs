@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::expect::short;
@@ -60,8 +59,6 @@ pub(super) struct Issue {
 /// What a lane's messages are held against, and which did not fit.
 pub(super) struct Wire {
     revision: Revision,
-    /// By the name of their definition; compiled when first needed.
-    validators: BTreeMap<String, Option<Validator>>,
     issues: Vec<Issue>,
     /// How often each concern had something to look at.
     seen: BTreeMap<Concern, usize>,
@@ -69,7 +66,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(revision: Revision) -> Wire {
-        Wire { revision, validators: BTreeMap::new(), issues: Vec::new(), seen: BTreeMap::new() }
+        Wire { revision, issues: Vec::new(), seen: BTreeMap::new() }
     }
 
     /// What was found of a concern, first things first: each text once, with the exchange it came in. `None` when there
@@ -198,7 +195,7 @@ impl Wire {
     }
 
     /// How `message`, which answers the method `asked`, breaks the schema.
-    fn breach(&mut self, message: &Value, asked: Option<&str>, sent: &Value) -> Option<String> {
+    fn breach(&self, message: &Value, asked: Option<&str>, sent: &Value) -> Option<String> {
         if message.get("jsonrpc") != Some(&json!("2.0")) {
             return Some("a message without \"jsonrpc\": \"2.0\"".to_owned());
         }
@@ -228,13 +225,8 @@ impl Wire {
         self.broken_by(if newer { "JSONRPCErrorResponse" } else { "JSONRPCError" }, &plain, "an error")
     }
 
-    fn broken_by(&mut self, definition: &str, part: &Value, what: &str) -> Option<String> {
-        let revision = self.revision;
-        let validator = self
-            .validators
-            .entry(definition.to_owned())
-            .or_insert_with(|| schema::validator(revision, definition))
-            .as_ref()?;
+    fn broken_by(&self, definition: &str, part: &Value, what: &str) -> Option<String> {
+        let validator = schema::validator(self.revision, definition)?;
         let error = validator.iter_errors(part).next()?;
         let path = error.instance_path().to_string();
         let place = if path.is_empty() { "at its top".to_owned() } else { format!("at {path}") };

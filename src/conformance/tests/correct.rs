@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::broadcast::{self, Sender};
 
 use super::faults::Does::{self, Both, Hears, Says};
 
@@ -30,7 +30,8 @@ pub(super) struct Asked {
     pub(super) body: Value,
     /// It is the first on its connection.
     pub(super) is_first: bool,
-    number: usize,
+    /// No other request has it.
+    pub(super) number: usize,
 }
 
 impl Asked {
@@ -80,7 +81,7 @@ pub(super) struct Said {
     pub(super) closes: bool,
     /// What a stream begins with.
     pub(super) lead: &'static str,
-    /// The last message is held back until the client has answered a ping.
+    /// The last message is held back until the client has answered the first, a ping.
     pub(super) waits: bool,
 }
 
@@ -173,16 +174,16 @@ pub(super) async fn serve(does: Option<Does>) -> (String, Sessions) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let sessions = Sessions::default();
-    let (all, pong) = (sessions.clone(), Arc::new(Notify::new()));
+    let (all, pongs) = (sessions.clone(), broadcast::channel(64).0);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(converse(stream, does, all.clone(), pong.clone()));
+            tokio::spawn(converse(stream, does, all.clone(), pongs.clone()));
         }
     });
     (format!("http://{address}/mcp"), sessions)
 }
 
-async fn converse(mut stream: TcpStream, does: Option<Does>, sessions: Sessions, pong: Arc<Notify>) {
+async fn converse(mut stream: TcpStream, does: Option<Does>, sessions: Sessions, pongs: Sender<Value>) {
     let mut is_first = true;
     while let Some(mut asked) = read(&mut stream).await {
         asked.is_first = std::mem::take(&mut is_first);
@@ -191,12 +192,12 @@ async fn converse(mut stream: TcpStream, does: Option<Does>, sessions: Sessions,
         }
         let mut said = http(&asked, &sessions);
         if said.status == 202 && asked.body["result"].is_object() {
-            pong.notify_one();
+            let _ = pongs.send(asked.body["id"].clone());
         }
         if let Some(Says(says) | Both(_, says)) = does {
             says(&asked, &mut said);
         }
-        let written = write(&mut stream, &said, &pong).await;
+        let written = write(&mut stream, &said, &pongs).await;
         if written.is_none() || said.stays_open {
             let _ = stream.read(&mut [0]).await;
         }
@@ -227,7 +228,8 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
     Some(asked)
 }
 
-async fn write(stream: &mut TcpStream, said: &Said, pong: &Notify) -> Option<()> {
+async fn write(stream: &mut TcpStream, said: &Said, pongs: &Sender<Value>) -> Option<()> {
+    let mut heard = pongs.subscribe();
     let events = said.messages.iter().map(|message| format!("data: {message}\n\n"));
     let parts: Vec<String> = match said.kind == "text/event-stream" {
         true => std::iter::once(said.lead.to_owned()).chain(events).collect(),
@@ -247,7 +249,8 @@ async fn write(stream: &mut TcpStream, said: &Said, pong: &Notify) -> Option<()>
     for (number, part) in parts.iter().enumerate() {
         if said.waits && number + 1 == parts.len() {
             stream.write_all(&std::mem::take(&mut out)).await.ok()?;
-            pong.notified().await;
+            // That of another answer is none: who waited for this one may have given it up.
+            while heard.recv().await.ok().as_ref() != said.messages.first().map(|ping| &ping["id"]) {}
         }
         if !said.is_chunked {
             out.extend(part.bytes());

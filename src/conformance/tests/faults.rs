@@ -312,6 +312,7 @@ fn take(value: &mut Value, pointer: &str, member: &str) {
 
 /// How the check of `row` ends, and why; and how many sessions it leaves open.
 async fn outcome((id, revision, _, does): Row) -> (Outcome, usize) {
+    let _turn = TURNS.acquire().await.unwrap();
     let (url, sessions) = serve(Some(does)).await;
     let mut plan = plan(Target::Url(url), revision, &[id]);
     plan.calls.insert("pick".into(), json!({"choice": "a"}));

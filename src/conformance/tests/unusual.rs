@@ -57,7 +57,7 @@ const UNUSUAL: &[(&str, &str, Does)] = &[
         "/mcp",
         Says(|asked, said| {
             if tells(asked, said) {
-                said.messages.insert(0, json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+                said.messages.insert(0, json!({"jsonrpc": "2.0", "id": asked.number, "method": "ping"}));
                 (said.waits, said.closes) = (true, true);
             }
         }),
@@ -147,6 +147,7 @@ fn tells(asked: &Asked, said: &mut Said) -> bool {
 
 /// What is said of a server at `path` that `does` this: `ID: why`, of what is not well, and of what is not exercised.
 async fn told(path: &'static str, revision: Revision, does: Does) -> (Vec<String>, Vec<String>) {
+    let _turn = TURNS.acquire().await.unwrap();
     let (url, _) = serve(Some(does)).await;
     let report = run(plan(Target::Url(url.replace("/mcp", path)), revision, &[]), |_| {}).await.unwrap();
     assert!(report.findings.len() > 40);
@@ -162,7 +163,7 @@ async fn told(path: &'static str, revision: Revision, does: Does) -> (Vec<String
     (of(|outcome| !outcome.is_well()), of(|outcome| outcome.word() == "not exercised"))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_wrong_with_a_server_that_is_right_in_a_way_of_its_own() {
     let each = UNUSUAL.iter().flat_map(|row| [NEW, OLD, BATCHES].map(|revision| (row, revision)));
     let all: Vec<_> = each
@@ -259,7 +260,7 @@ const EVERYWHERE: &[(&str, &str, usize, Does)] = &[
     ),
 ];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_everywhere_is_told_of_once() {
     let each = EVERYWHERE.iter().flat_map(|row| [NEW, OLD, BATCHES].map(|revision| (row, revision)));
     let all: Vec<_> =
@@ -296,9 +297,7 @@ fn process(first: &str, garbage: &str) -> Target {
 #[tokio::test]
 async fn nothing_is_wrong_with_a_process_that_is_right_in_a_way_of_its_own() {
     let check = async |first: &str, garbage: &str, only: &[&str], expected: &[&str]| {
-        let mut plan = plan(process(first, garbage), OLD, only);
-        plan.options.patience = Duration::from_secs(5);
-        let report = run(plan, |_| {}).await.unwrap();
+        let report = run(plan(process(first, garbage), OLD, only), |_| {}).await.unwrap();
         let broken = report.findings.iter().filter(|finding| !finding.outcome.is_well());
         let told: Vec<_> = broken.map(|f| format!("{}: {}", f.check.id, f.outcome.text())).collect();
         assert_eq!(told, expected, "{first} {garbage}");
