@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{Context, reading, runtime};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, one_line};
 use crate::local::stopped;
 use crate::protocol::transcript::Transcript;
 use crate::replay::pipe;
 use crate::replay::serve::Server;
+
+/// The most characters that are told of one message.
+const MAX_COMPLAINT: usize = 4096;
 
 /// `chaterimo replay FILE`, or `chaterimo replay FILE --stdio`
 #[derive(clap::Args)]
@@ -67,6 +70,8 @@ impl Args {
     }
 }
 
+/// On one line, which commands no terminal: the names that a client chose are in it.
 fn complain(text: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("replay: {text}\n").as_bytes());
+    let line = format!("replay: {}\n", one_line(text, MAX_COMPLAINT));
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
 }

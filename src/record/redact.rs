@@ -8,11 +8,12 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue, SET_COOKIE};
 use serde_json::{Map, Value};
 
 use super::signs::{
-    CHALLENGE_PARAMETERS, MIN_SECRET, PREFIXES, decoded, find_prefix, is_id, is_json, is_jwt, is_number,
+    CHALLENGE_PARAMETERS, MIN_SECRET, PREFIXES, find_prefix, is_id, is_json, is_jwt, is_number,
     is_phone_member, is_secret_member, is_secret_name, is_word, literal_bytes, looks_random, looks_secret,
     may_be_no_key, other_forms,
 };
 use crate::contacts::{self, Contact};
+use crate::protocol::transcript::compare::decoded;
 
 /// MCP's own member, which ends like one and is a number of the client's.
 const PROGRESS_TOKEN: &str = "progressToken";
@@ -524,8 +525,8 @@ mod tests {
         }
         let kept = "/mcp?keyword=verysecret123&token_type_hint=refresh_token&toolset=products&key=";
         check(kept, kept);
-        // Under a name that ends with `key` and may mean a column, what looks like one.
-        let kept = "/mcp?sort_key=created_at&sortKey=created_at%2Cdesc&primary-key=id_2";
+        // Under a name that means a column or the like, what looks like one.
+        let kept = "/mcp?sort_key=created_at&sortKey=created_at%2Cdesc&primary-key=id_2&db.partitionKey=de";
         check(kept, kept);
         check("/mcp?sort_key=a9f8e7d6c5b4", "/mcp?sort_key=[secret-1]");
         for pair in [
@@ -536,6 +537,10 @@ mod tests {
             "client_secret=abc",
             "sig=abc",
             "auth=a",
+            "passkey=correcthorse",
+            "service_key=123456789012",
+            "encryptionKey=hunter2",
+            "orange_key=hunter2",
         ] {
             let name = pair.split('=').next().unwrap();
             check(&format!("/mcp?{pair}"), &format!("/mcp?{name}=[secret-1]"));
@@ -561,6 +566,8 @@ mod tests {
         let in_a_header = |redactor: &mut Redactor| redactor.learn_field("ab/cd+ef==");
         check(in_a_header, "at /x?u=ab%2Fcd%2Bef%3D%3D&v=1", "at /x?u=[header-1]&v=1");
         check(in_a_header, "at /x?u=ab%2fcd%2bef%3d%3d", "at /x?u=[header-1]");
+        let in_a_field = |redactor: &mut Redactor| redactor.learn_field("(ab)~'cd/ef");
+        check(in_a_field, "(ab)~'cd%2Fef %28ab%29%7E%27cd%2Fef", "[header-1] [header-1]");
         let in_a_url = |redactor: &mut Redactor| redactor.learn_url("https://a.example/?u=x1%26y2%3Dz3");
         check(in_a_url, "x1&y2=z3", "[url-1]");
     }

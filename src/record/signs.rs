@@ -2,6 +2,8 @@
 
 use serde::de::IgnoredAny;
 
+use crate::protocol::transcript::compare::decoded;
+
 /// What keys and tokens begin with, ours first, and what they are called then.
 pub(super) const PREFIXES: [(&str, &str); 19] = [
     ("cha_", "key"),
@@ -60,25 +62,29 @@ const SECRET_ENDS: [&str; 13] = [
     "signature",
     "token",
 ];
-/// How names end that are a key's whatever stands there. Under others that end with `key` alone, such as `sort_key`, a
-/// value of a query is one only if it looks it.
-const KEY_ENDS: [&str; 16] = [
-    "accesskey",
-    "accountkey",
-    "apikey",
-    "appkey",
-    "authkey",
-    "clientkey",
-    "consumerkey",
-    "licensekey",
-    "masterkey",
-    "privatekey",
-    "secretkey",
-    "serverkey",
-    "sessionkey",
-    "sharedkey",
-    "signingkey",
-    "subscriptionkey",
+/// What stands before `key` in names that are no key's, such as `sort_key` and `partitionKey`: a value of a query is one
+/// there only if it looks it.
+const NO_KEYS: [&str; 20] = [
+    "answer",
+    "cache",
+    "column",
+    "field",
+    "foreign",
+    "group",
+    "hash",
+    "hot",
+    "index",
+    "lookup",
+    "object",
+    "order",
+    "page",
+    "partition",
+    "primary",
+    "public",
+    "range",
+    "row",
+    "sort",
+    "unique",
 ];
 /// How members' names end whose text is a phone number in whatever form, and those whose text is none.
 const PHONE_MEMBERS: [&str; 5] = ["contact", "fax", "mobile", "phone", "whatsapp"];
@@ -110,10 +116,19 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     SECRET_ENDS.iter().any(|end| name.ends_with(end))
 }
 
-/// Whether a name ends with `key` and may be that of a column or an order as well; `key` itself is taken for one.
+/// Whether a name ends with `key` and is that of a column, an order or the like.
 pub(super) fn may_be_no_key(name: &str) -> bool {
-    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_ascii_lowercase();
-    name.ends_with("key") && name != "key" && !KEY_ENDS.iter().any(|end| name.ends_with(end))
+    let Some((name, key)) = name.split_at_checked(name.len().saturating_sub(3)) else { return false };
+    let name = name.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let ends_with = |word: &str| {
+        let Some((before, end)) = name.split_at_checked(name.len().wrapping_sub(word.len())) else {
+            return false;
+        };
+        // `orange_key` is not `range_key`.
+        let is_hump = end.starts_with(char::is_uppercase) && before.ends_with(char::is_lowercase);
+        end.eq_ignore_ascii_case(word) && (is_hump || !before.ends_with(char::is_alphanumeric))
+    };
+    key.eq_ignore_ascii_case("key") && NO_KEYS.iter().any(|word| ends_with(word))
 }
 
 /// Whether a value is a secret by its look, where its name may be one's.
@@ -121,20 +136,20 @@ pub(super) fn looks_secret(value: &str) -> bool {
     value.len() >= MIN_NAMED && looks_random(value)
 }
 
-/// How else a secret may be written: percent-decoded once, and that percent-encoded, in capitals and in small letters.
-pub(super) fn other_forms(secret: &str) -> [String; 3] {
+/// What `encodeURIComponent` writes otherwise than a form does.
+const IN_ADDRESSES: [(&str, &str); 6] =
+    [("+", "%20"), ("%21", "!"), ("%27", "'"), ("%28", "("), ("%29", ")"), ("%7E", "~")];
+
+/// How else a secret may be written: percent-decoded once, and that percent-encoded, in capitals and in small letters, and as
+/// `encodeURIComponent` does.
+pub(super) fn other_forms(secret: &str) -> [String; 4] {
     let plain = decoded(secret);
     let pieces = || form_urlencoded::byte_serialize(plain.as_bytes());
     let small =
         |piece: &str| if piece.starts_with('%') { piece.to_ascii_lowercase() } else { piece.to_owned() };
-    [pieces().collect(), pieces().map(small).collect(), plain]
-}
-
-/// `text` percent-decoded once; a plus is one.
-pub(super) fn decoded(text: &str) -> String {
-    let value = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
-    let plain = form_urlencoded::parse(value.as_bytes()).next().map(|(_, plain)| plain.into_owned());
-    plain.unwrap_or_default()
+    let form: String = pieces().collect();
+    let address = IN_ADDRESSES.iter().fold(form.clone(), |text, (from, to)| text.replace(from, to));
+    [form, pieces().map(small).collect(), address, plain]
 }
 
 /// Whether a value is made by a machine: a word such as `products`, a number and a date are not.

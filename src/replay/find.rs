@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::protocol::rpc::is_request;
-use crate::protocol::transcript::compare::{Difference, Of, Opaque, compare, compare_all, is_placeholder};
+use crate::protocol::transcript::compare::{
+    Difference, Of, Opaque, compare, compare_all, is_one_secret, is_placeholder,
+};
 use crate::protocol::transcript::turns::{Kind, Turn, brief, method_of, name_of};
 
 /// How many requests of the recording an error names.
@@ -63,11 +65,17 @@ impl Finder {
         let method = method_of(message)?;
         let alike = |turn: &Turn| turn.kind == kind && turn.method() == Some(method) && can_answer(turn);
         let wanted = params(message); // Members are equal in whatever order.
-        let equal =
-            |turn: &Turn| opens(method) || turn.message.as_ref().map(params).as_ref() == Some(&wanted);
         let named = |turn: &Turn| turn.message.as_ref().and_then(name_of) == name_of(message);
+        let equal = |turn: &Turn| {
+            opens(method) || (named(turn) && turn.message.as_ref().map(params).as_ref() == Some(&wanted))
+        };
+        let near = |turn: &Turn| {
+            // A placeholder may stand in the address of a resource.
+            let hidden = |turn: &Turn| turn.message.as_ref().and_then(name_of)?.find('[');
+            (named(turn) || hidden(turn).is_some()) && first_apart(turn, message).is_none()
+        };
         self.next_of(turns, |turn| alike(turn) && equal(turn))
-            .or_else(|| self.next_of(turns, |turn| alike(turn) && first_apart(turn, message).is_none()))
+            .or_else(|| self.next_of(turns, |turn| alike(turn) && near(turn)))
             .or_else(|| self.next_of(turns, |turn| alike(turn) && named(turn)))
     }
 
@@ -124,7 +132,7 @@ impl Finder {
             return Some(format!("{pointer}: {recorded} became {now}"));
         }
         if let Some((known, first)) = self.stands_for.get(&recorded) {
-            let other = *known != now;
+            let other = !is_one_secret(known, &now);
             return other
                 .then(|| format!("{pointer}: {recorded} is not the value that it was on line {first}"));
         }

@@ -167,6 +167,22 @@ fn a_strict_replay_holds_placeholders_together() {
 }
 
 #[test]
+fn a_resource_is_found_whatever_stands_in_the_place_of_a_placeholder() {
+    let read = |id: u64, uri: &str| ask(id, "resources/read", json!({"uri": uri}));
+    let recording = piped(&[
+        (">", read(1, "shop://customers/[email-1]")),
+        ("<", done(1, json!({"n": 1}))),
+        (">", read(2, "shop://orders/7")),
+        ("<", done(2, json!({"n": 2}))),
+    ]);
+    let mut player = Player::new(&recording, false);
+    let sent = say(&mut player, &read(9, "shop://customers/ann@x.example"), LEGACY);
+    assert_eq!(sent, [done(9, json!({"n": 1}))]);
+    assert_eq!(say(&mut player, &read(9, "shop://orders/8"), LEGACY)[0]["error"]["code"], -32602);
+    assert_eq!(player.news().len(), 1);
+}
+
+#[test]
 fn progress_comes_under_the_clients_own_token() {
     let with_token = |id: u64, token: Value| {
         ask(id, "tools/call", json!({"name": "long", "_meta": {"progressToken": token}}))

@@ -12,7 +12,9 @@ use super::{Drift, Report};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::peer::{Dialect, Dialler, End, Exchange, Peer, Raw};
 use crate::protocol::rpc::{is_request, is_response};
-use crate::protocol::transcript::compare::{Difference, Of, Pointer, compare_all, holds_placeholder};
+use crate::protocol::transcript::compare::{
+    Difference, Of, Opaque, Pointer, compare_all, holds_placeholder, is_one_secret,
+};
 use crate::protocol::transcript::turns::{Kind, Said, Turn, brief, method_of, version_of};
 use crate::protocol::transcript::{Http, Transcript, is_left_out};
 
@@ -347,9 +349,17 @@ impl Run<'_> {
             recorded["id"] = now["id"].clone();
         }
         let found = compare_all(&recorded, now, Of::Any, self.ignored);
-        self.learnt.extend(found.opaque.into_iter().map(|found| (found.recorded, found.now)));
+        found.opaque.into_iter().for_each(|opaque| self.learn(opaque));
         for Difference { pointer, recorded, now } in found.differences {
             self.differs(turn, told, &pointer, recorded.as_ref(), now.as_ref());
+        }
+    }
+
+    /// Remembers what an opaque text became: the newest, but the plain form of one that came percent-encoded too.
+    fn learn(&mut self, Opaque { recorded, now, .. }: Opaque) {
+        let known = self.learnt.get(&recorded);
+        if known.is_none_or(|known| known.len() > now.len() || !is_one_secret(known, &now)) {
+            self.learnt.insert(recorded, now);
         }
     }
 

@@ -182,3 +182,25 @@ async fn what_was_taken_out_is_said_to_be_sent_as_a_placeholder() {
     // What the server gave anew in its place is sent in its place, and is none.
     assert_eq!((places, report.redacted), (vec![(2, "/result/error")], BTreeSet::from([2])));
 }
+
+#[tokio::test]
+async fn the_plain_form_of_a_secret_is_sent_again_and_the_newest_of_others() {
+    const CALLS: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"http","endpoint":"full"}
+{"at_ms":0,"from":"client","exchange":1,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"open"}}}
+{"at_ms":1,"from":"server","exchange":1,"http":{"status":200},"message":{"jsonrpc":"2.0","id":1,"result":["[token-1]","[token-1]","[token-1]","[token-2]","[token-2]"]}}
+{"at_ms":2,"from":"client","exchange":2,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"look","arguments":["[token-1]","[token-2]"]}}}
+{"at_ms":3,"from":"server","exchange":2,"http":{"status":200},"message":{"jsonrpc":"2.0","id":2,"result":{"sent":["a/b=","new"]}}}
+"#;
+    let server = serve(|request: Request<Bytes>| async move {
+        let message: Value = serde_json::from_slice(request.body()).unwrap();
+        let result = match &message["params"]["arguments"] {
+            Value::Null => serde_json::json!(["a%2Fb%3D", "a/b=", "a%2fb%3d", "old", "new"]),
+            arguments => serde_json::json!({"sent": arguments}),
+        };
+        let answer = serde_json::json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+        whole(200, "application/json", answer.to_string())
+    });
+    let dialler = Dialler::new(Options::new(Target::Url(server.await))).unwrap();
+    let report = verify(&Transcript::parse(CALLS).unwrap(), &dialler, &[]).await.unwrap();
+    assert_eq!(report.drifted, 0, "{:?}", report.differences);
+}

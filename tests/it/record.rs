@@ -69,6 +69,45 @@ fn a_command_that_fails_is_told_and_what_it_said_is_kept() {
     assert_eq!(output.status.code(), Some(128 + 9));
 }
 
+/// Answers each line; the ids are counted.
+const COUNTING: &str =
+    r#"n=0; while read -r l; do n=$((n+1)); echo "{\"jsonrpc\":\"2.0\",\"id\":$n,\"result\":{}}"; done"#;
+
+#[test]
+fn the_client_that_was_recorded_does_as_recorded() {
+    let check = |texts: &[&str], placeholder: &str| {
+        let call = |(id, text): (usize, &&str)| {
+            let params =
+                serde_json::json!({"name": "a", "arguments": {"api_key": "ab/cd+ef==12345", "text": text}});
+            let message =
+                serde_json::json!({"jsonrpc": "2.0", "id": id + 1, "method": "tools/call", "params": params});
+            format!("{message}\n")
+        };
+        let said: String = texts.iter().enumerate().map(call).collect();
+        let (_, text) = run(&["sh", "-c", COUNTING], said.as_bytes());
+        assert!(text.as_ref().unwrap().contains(placeholder), "{text:?}");
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("said.jsonl");
+        std::fs::write(&path, text.unwrap()).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_chaterimo"))
+            .args(["replay", "--strict", "--stdio", path.to_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(said.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    // A space stands within the number too.
+    check(
+        &["Anna +49 30 1234567 anna@x.example", "to anna@x.example", "phone +49 30 1234567"],
+        "Anna [phone-1] [email-1]",
+    );
+    check(&["https://x.example/?u=ab%2Fcd%2Bef%3D%3D12345"], "?u=[secret-1]");
+}
+
 #[test]
 fn more_than_can_be_read_again_passes_and_is_not_noted() {
     let lines = MAX_LINES + 3;

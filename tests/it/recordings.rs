@@ -199,6 +199,11 @@ fn a_strict_replay_exits_with_one_when_the_order_is_another() {
     let (code, _, err) = replay(&said[..last], "--strict");
     assert_eq!(code, 1);
     assert!(err.contains(", tools/list, never came."), "{err}");
+    // What a client calls its parameters reaches a terminal without what that would obey.
+    let mut odd: Value = serde_json::from_str(&said[last]).unwrap();
+    odd["params"]["\u{1b}[31m\nreplay"] = 1.into();
+    let (_, _, err) = replay(&[odd.to_string()], "--lenient");
+    assert!(err.ends_with(", first at /params/[31mreplay.\n") && err.lines().count() == 1, "{err:?}");
 }
 
 fn start(arguments: &[&str]) -> Child {

@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-pub use self::values::{Pointer, brief, holds_placeholder, is_placeholder};
+pub use self::values::{Pointer, brief, decoded, holds_placeholder, is_one_secret, is_placeholder};
 use self::values::{is_time, is_uuid, object, taken_out, without_durations, without_numbers};
 
 /// Members whose value may be any of the same type, in answers of this server.

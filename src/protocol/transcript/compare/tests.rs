@@ -85,10 +85,16 @@ fn a_client_is_compared_but_for_ids_and_its_release() {
     let pair = |recorded: &str, now: &str| (recorded.to_owned(), now.to_owned());
     assert_eq!(opaque("[a-1]", "x [b"), (true, vec![pair("[a-1]", "x [b")]));
     assert_eq!(
-        opaque("[[a-1], [a-2]!", "[x, y, z!"),
-        (true, vec![pair("[a-1]", "x"), pair("[a-2]", "y, z")])
+        opaque("[[a-1], [a-2], [a-3]!", "[x, y z, z!"),
+        (true, vec![pair("[a-1]", "x"), pair("[a-2]", "y z"), pair("[a-3]", "z")])
     );
-    assert_eq!(opaque("[a-1][a-2]", "xy"), (true, vec![]), "nobody knows where one ends");
+    for (recorded, now) in [("[a-1][a-2]", "xy"), ("[[a-1], [a-2]!", "[x, y, z!"), ("[a-1]--[a-2]", "x---y")]
+    {
+        assert_eq!(opaque(recorded, now), (true, vec![]), "{recorded}: nobody knows where one ends");
+    }
+    assert_eq!(opaque("x[a-1]x[a-2]x", "xxx"), (true, vec![pair("[a-1]", ""), pair("[a-2]", "")]));
+    assert_eq!(opaque("x[a-1]x", "x"), (false, vec![]));
+    assert_eq!(opaque("[a-1], [a-2]", "x y"), (false, vec![]));
     assert_eq!(opaque("x [a-1] y", "x y"), (false, vec![]));
     assert_eq!(opaque("x [1-a]", "x y"), (false, vec![]));
     let call = |id: Value, meta: Value| json!({"id": id, "method": "x", "params": {"_meta": meta}});
@@ -100,6 +106,22 @@ fn a_client_is_compared_but_for_ids_and_its_release() {
     check(client("1", "c"), client("1", "d"), &["/params/clientInfo/name"]);
     check(json!({"params": {"a": 1}}), json!({"params": {"a": 2}}), &["/params/a"]);
     check(json!({"params": {"a": "[token-1]"}}), json!({"params": {"a": "cha_1"}}), &[]);
+}
+
+#[test]
+fn a_secret_is_one_in_all_that_the_recorder_takes_for_it() {
+    let check = |one: &str, other: &str, expected: bool| {
+        assert_eq!(is_one_secret(one, other), expected, "{one} {other}");
+        assert_eq!(is_one_secret(other, one), expected, "{other} {one}");
+    };
+    for form in ["ab/cd+e f==", "ab%2Fcd%2Be+f%3D%3D", "ab%2fcd%2be+f%3d%3d", "ab%2Fcd%2Be%20f%3D%3D"] {
+        check("ab/cd+e f==", form, true);
+        check("ab%2Fcd%2Be+f%3D%3D", form, true);
+        check("ab/cd+e f=", form, false);
+    }
+    check("100%25", "100%", true);
+    check("a%2541", "a%41", true);
+    check("a%2541", "aA", false);
 }
 
 #[test]

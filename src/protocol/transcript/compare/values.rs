@@ -73,27 +73,48 @@ pub fn holds_placeholder(value: &Value) -> bool {
     }
 }
 
-/// Where `now` is `recorded` with something in the place of each placeholder: the placeholders and what stands there. Of
-/// two that touch nobody knows where one ends; then it is none of them.
+/// Where `now` is `recorded` with something in the place of each placeholder: the placeholders and what stands there. Where
+/// it could be cut in more than one way, nobody knows where one ends; then it is none of them.
 pub(super) fn taken_out<'t>(mut recorded: &'t str, now: &'t str) -> Option<Vec<(&'t str, &'t str)>> {
-    let (mut found, mut rest, mut is_apart) = (Vec::new(), now, true);
-    let mut open: Option<&str> = None;
-    loop {
-        let next = next_placeholder(recorded);
-        let (before, placeholder, after) = next.unwrap_or((recorded, "", ""));
-        let at = match (open, next) {
-            (None, _) => rest.starts_with(before).then_some(0),
-            (Some(_), Some(_)) => rest.find(before),
-            (Some(_), None) => rest.ends_with(before).then(|| rest.len() - before.len()),
-        }?;
-        is_apart &= open.is_none() || next.is_none() || !before.is_empty();
-        found.extend(open.map(|open| (open, &rest[..at])));
-        rest = &rest[at + before.len()..];
-        (recorded, open) = (after, Some(placeholder));
-        if next.is_none() {
-            return rest.is_empty().then(|| if is_apart { found } else { Vec::new() });
-        }
+    let mut pieces = Vec::new();
+    while let Some((before, placeholder, after)) = next_placeholder(recorded) {
+        pieces.push((before, placeholder));
+        recorded = after;
     }
+    let Some(((first, _), later)) = pieces.split_first() else { return (recorded == now).then(Vec::new) };
+    let within = now.strip_prefix(first)?.strip_suffix(recorded)?;
+    let (mut values, mut rest) = (Vec::with_capacity(pieces.len()), within);
+    for (before, _) in later {
+        let (value, after) = rest.split_once(before)?;
+        values.push(value);
+        rest = after;
+    }
+    values.push(rest);
+    // There is one way alone where the cuts from the end are those from the beginning.
+    rest = within;
+    let mut known = values.iter().rev();
+    let is_sure = later.iter().rev().all(|(before, _)| {
+        let cut = rest.rsplit_once(before);
+        rest = cut.map_or("", |(left, _)| left);
+        cut.map(|(_, value)| value) == known.next().copied()
+    });
+    let found = pieces.iter().map(|(_, placeholder)| *placeholder).zip(values);
+    Some(found.filter(|_| is_sure).collect())
+}
+
+/// Whether two texts are one secret, as it is or percent-encoded: the recorder has one placeholder for both.
+pub fn is_one_secret(one: &str, other: &str) -> bool {
+    // A space is a plus in a form.
+    let forms = |text: &str| [text, &*decoded(text)].map(|text| text.replace('+', " "));
+    let others = forms(other);
+    forms(one).iter().any(|form| others.contains(form))
+}
+
+/// `text` percent-decoded once; a plus is one.
+pub fn decoded(text: &str) -> String {
+    let value = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
+    let plain = form_urlencoded::parse(value.as_bytes()).next().map(|(_, plain)| plain.into_owned());
+    plain.unwrap_or_default()
 }
 
 /// The first placeholder in a text, with what stands before it and after it.
