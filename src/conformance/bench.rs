@@ -1,9 +1,9 @@
 //! What a check works on: a server that is spoken to in one revision, what is known of it, and a note of all that is
 //! said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -12,6 +12,7 @@ use super::evidence::Shown;
 use super::expect::{self, skip};
 use super::task::Life;
 use super::wire::Wire;
+use crate::clock;
 use crate::error::Result;
 use crate::peer::{Dialler, End, Exchange, Peer, Raw};
 use crate::protocol::framing::encode;
@@ -65,7 +66,11 @@ pub struct Bench {
     pub(super) noted: Vec<Shown>,
     /// The id of the check at hand; empty before and after them.
     pub(super) at: &'static str,
+    /// The ids of the checks that are run.
+    pub(super) chosen: BTreeSet<&'static str>,
     lists: BTreeMap<&'static str, Arc<Listed>>,
+    /// The lists that did not come once: a second time is believed.
+    lacking: BTreeSet<&'static str>,
     called: Option<Arc<Vec<(Value, Exchange)>>>,
     /// The task that was watched, or why none was.
     pub(super) task: Option<Result<Arc<Life>, String>>,
@@ -93,7 +98,9 @@ impl Bench {
             wire,
             noted: Vec::new(),
             at: "",
+            chosen: BTreeSet::new(),
             lists: BTreeMap::new(),
+            lacking: BTreeSet::new(),
             called: None,
             task: None,
         }
@@ -217,7 +224,7 @@ impl Bench {
 
     /// The items of `tools/list`, `resources/list`, `resources/templates/list` or `prompts/list`, all pages of it;
     /// asked for once. A list that is broken is the fault of one row; whatever needs it for something else is not
-    /// exercised.
+    /// exercised, unless that row is not run.
     ///
     /// # Errors
     /// Not exercised when the server does not declare it; fails, in the row that is about it, when it is none.
@@ -228,8 +235,11 @@ impl Bench {
             Some(known) => known.clone(),
             None => Arc::new(self.list_anew(method).await?),
         };
-        // That a process did not answer which had ended before says nothing of the list.
-        if was_there {
+        // That a process did not answer which had ended before says nothing of the list, nor does one slow answer.
+        let end = listed.pages.last().map(|page| page.end);
+        let lacks = listed.wrong.is_some() && matches!(end, Some(End::TimedOut | End::Broken));
+        let is_known = was_there && !(lacks && self.lacking.insert(method));
+        if is_known {
             self.lists.insert(method, listed.clone());
         }
         let page = if listed.wrong.is_some() { listed.pages.last() } else { listed.pages.first() };
@@ -240,15 +250,18 @@ impl Bench {
         match &listed.wrong {
             None => Ok(listed),
             Some(wrong) if self.at.is_empty() || self.at == row => expect::fail(wrong),
+            Some(wrong) if !self.chosen.contains(row) => expect::fail(format!("{method} failed: {wrong}")),
+            Some(wrong) if !is_known => skip(format!("{method} failed: {wrong}")),
             Some(_) => skip(format!("{method} failed (see {row})")),
         }
     }
 
-    /// Whether `exchange` is of a list that is broken, which the row of that list tells of.
-    pub(super) fn is_told_of(&self, exchange: &Exchange) -> bool {
-        let sent = serde_json::from_slice::<Value>(&exchange.sent.body).unwrap_or_default();
-        let method = sent.get("method").and_then(Value::as_str).unwrap_or_default();
-        self.lists.get(method).is_some_and(|listed| listed.wrong.is_some())
+    /// Whether `text` is of the result of a list that is broken, which the row of that list tells of.
+    pub(super) fn is_told_of(&self, text: &str) -> bool {
+        let Some(rest) = text.strip_prefix("the result of ") else { return false };
+        let method = rest.split(' ').next().unwrap_or_default();
+        let is_broken = self.lists.get(method).is_some_and(|listed| listed.wrong.is_some());
+        is_broken && self.chosen.contains(kind_of(method).2)
     }
 
     /// The same, asked for now, broken or not.
@@ -260,10 +273,13 @@ impl Bench {
         let mut seen = Vec::new();
         for _ in 0..MAX_PAGES {
             let params = cursor.as_ref().map_or(Value::Null, |cursor| json!({"cursor": cursor}));
-            let page = match self.ask(method, params).await.map_err(Stop::from) {
+            let message = self.peer.request(method, params);
+            let raw = self.peer.post(&message);
+            let page = match self.raw(raw.clone()).await.map_err(Stop::from) {
                 Ok(page) => page,
                 Err(Stop::Breaks(error)) => {
                     listed.wrong = Some(error.public);
+                    listed.pages.push(Exchange { sent: raw, end: End::Broken, ..Exchange::default() });
                     return Ok(listed);
                 }
                 Err(stop) => return Err(stop),
@@ -420,6 +436,11 @@ impl Bench {
             repeat_arguments(schema, &arguments, &mut raw);
         }
         raw
+    }
+
+    /// Until when a server is listened to that says something all the time.
+    pub fn until(&self) -> Instant {
+        clock::instant() + self.dialler.options().patience
     }
 
     /// How long to wait for what should not come.

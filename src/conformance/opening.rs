@@ -187,7 +187,11 @@ fn not_let_in(options: &Options, status: u16) -> Error {
 fn came(opening: &Exchange) -> String {
     match opening.status {
         Some(status @ 300..400) if let Some(to) = opening.header("location") => {
-            format!("HTTP {status}; give the URL that it redirects to, {:?}", one_line(to, MAX_CHARS))
+            format!(
+                "HTTP {status}, it redirects to {:?}: give that URL if the server is there; a page to log in wants --header \
+                 or --login instead",
+                one_line(to, MAX_CHARS)
+            )
         }
         Some(status) if opening.code().is_none() && !opening.body.is_empty() => {
             let body = String::from_utf8_lossy(&opening.body);
@@ -227,9 +231,12 @@ mod tests {
         let error = "The server does not speak 2026-07-28 (server/discover: HTTP 400 \"{\\\"error\\\":\\\"no\\\"}\"), nor \
                      2025-11-25 (initialize: HTTP 400 \"{\\\"error\\\":\\\"no\\\"}\").";
         check(400, r#"{"error":"no"}"#, None, error).await;
-        let away = "The server does not speak 2026-07-28 (server/discover: HTTP 302; give the URL that it redirects to, \
-                    \"/sign-in\"), nor 2025-11-25 (initialize: HTTP 302; give the URL that it redirects to, \"/sign-in\").";
-        check(302, "", None, away).await;
+        let to = "HTTP 302, it redirects to \"/sign-in\": give that URL if the server is there; a page to log in wants \
+                  --header or --login instead";
+        let away = format!(
+            "The server does not speak 2026-07-28 (server/discover: {to}), nor 2025-11-25 (initialize: {to})."
+        );
+        check(302, "", None, &away).await;
         let refused = "The server refuses the credential it was given (HTTP 401).";
         check(401, "", Some("authorization"), refused).await;
         check(401, "", Some("x-api-key"), refused).await;

@@ -194,8 +194,9 @@ pub async fn run(plan: Plan, mut watch: impl FnMut(News<'_>)) -> Result<Report> 
                 let later = plan.revisions.iter().skip(place + 1).filter(|_| is_first);
                 if let (true, Some(error)) = (is_first, uncallable(&mut bench, dialler, later).await) {
                     bench.close().await;
-                    return Err(error);
+                    return Err(Error { public: scribe.hide(&error.public), ..error });
                 }
+                bench.chosen = chosen.iter().map(|probe| probe.check.id).collect();
                 let tested = Ok((bench.revision, name_of(&bench)));
                 bench.other = second(other.as_ref(), bench.revision, &calls, &mut scribe).await;
                 report.lanes.push(LaneReport { asked, tested });
@@ -273,7 +274,7 @@ async fn uncallable(
         }
     }
     let missing: Vec<_> = missing.into_iter().collect();
-    let shown = tools.iter().take(TOOLS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = tools.iter().take(TOOLS_SHOWN).map(|name| one_line(name, 80)).collect::<Vec<_>>().join(", ");
     let shown = match tools.len() {
         0 => "no tools".to_owned(),
         count if count > TOOLS_SHOWN => format!("{shown} and {} more", count - TOOLS_SHOWN),
@@ -295,7 +296,7 @@ async fn not_there(bench: &mut Bench) -> (BTreeSet<String>, Vec<String>) {
         return Default::default();
     };
     let names = listed.items.iter().filter_map(|tool| tool.get("name")?.as_str());
-    let names: Vec<_> = names.map(|name| one_line(name, 80)).collect();
+    let names: Vec<_> = names.map(str::to_owned).collect();
     missing.retain(|name| !names.contains(name));
     (missing, names)
 }
@@ -391,6 +392,7 @@ async fn examine(probe: &'static Probe, bench: &mut Bench, scribe: &mut Scribe) 
         .unwrap_or_else(|_| {
             skip(format!("the check did not end within {} s; --timeout waits longer", limit.as_secs()))
         });
+    bench.at = "";
     // Neither a failure nor a success says anything where the server did not look at what was asked.
     let limit = bench.limit().filter(|_| bench.refusals() > refusals);
     let outcome = match verdict {

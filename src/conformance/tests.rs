@@ -222,6 +222,30 @@ async fn a_server_that_never_answers_cannot_be_tested() {
 }
 
 #[tokio::test]
+async fn a_process_that_takes_any_message_is_found_out_by_each_row_alone() {
+    let script = r#"while read -r line; do
+        id=$(printf %s "$line" | sed -nE 's/.*"id":("[^"]*"|[0-9]+).*/\1/p')
+        result='{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":0,"cacheScope":"private"}'
+        echo '{"jsonrpc":"2.0","id":'"$id"',"result":'"$result"'}'; done"#;
+    for only in ["rpc.other-version", "rpc.no-batch"] {
+        let target = Target::Command(["sh", "-c", script].map(OsString::from).to_vec());
+        let report = run(plan(target, Revision::V2026_07_28, &[only]), |_| {}).await.unwrap();
+        assert_eq!(report.findings[0].outcome.word(), "warned", "{only}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_chatters_all_the_time_is_judged_all_the_same() {
+    let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#;
+    let chatters =
+        format!("*cancelled*) ( while sleep 0.1; do echo '{log}'; done ) & id=7;; *ping*) ;; *) continue;;");
+    let mut plan = plan(bad_process(&chatters, ""), Revision::V2025_11_25, &["rpc.notification"]);
+    plan.options.patience = Duration::from_secs(2);
+    let report = run(plan, |_| {}).await.unwrap();
+    assert_eq!(report.findings[0].outcome.word(), "failed", "{:?}", report.findings[0].outcome);
+}
+
+#[tokio::test]
 async fn a_process_that_a_check_kills_is_started_anew_for_the_next() {
     let target = bad_process("*no-such-method*) exit 1;; *ping*) ;; *) continue;;", "");
     let only = ["ping", "rpc.unknown-method", "rpc.notification", "stdio.side-by-side"];

@@ -129,15 +129,19 @@ impl Wire {
         }
         let events = Parser::new(crate::peer::MAX_MESSAGE).feed(&exchange.body);
         for event in events.into_iter().flatten() {
-            // One with a name of its own, such as a heartbeat, is no clients' of MCP to read.
-            if !event.is_message() {
-                continue;
-            }
-            let is_message = |value: &Value| value.get("jsonrpc").is_some() || value.is_array();
-            let holds = serde_json::from_str::<Value>(&event.data).is_ok_and(|value| is_message(&value));
-            let wrong = !event.data.is_empty() && !holds;
-            let text = || format!("an event holds {:?}", short(&event.data));
-            self.judge(Concern::Events, exchange, wrong.then(text));
+            let value = serde_json::from_str::<Value>(&event.data).unwrap_or_default();
+            let holds = value.get("jsonrpc").is_some();
+            let wrong = match event.is_message() {
+                true => (!holds && !value.is_array() && !event.data.is_empty())
+                    .then(|| format!("an event holds {:?}", short(&event.data))),
+                // One with a name of its own, such as a heartbeat, is no clients' of MCP to read.
+                false if !holds => continue,
+                false => Some(format!(
+                    "a message came in an event of the name {:?}, and clients pass over all but \"message\"",
+                    short(&event.event)
+                )),
+            };
+            self.judge(Concern::Events, exchange, wrong);
         }
     }
 
@@ -293,6 +297,24 @@ fn forbidden(code: i64, revision: Revision) -> Option<String> {
 mod tests {
     use super::*;
     use crate::peer::Raw;
+
+    #[test]
+    fn sees_which_events_clients_pass_over() {
+        let check = |body: &str, expected: &[&str]| {
+            let mut exchange = Exchange { status: Some(200), body: body.into(), ..Exchange::default() };
+            exchange.headers.insert("content-type", "text/event-stream".parse().unwrap());
+            let mut wire = Wire::new(Revision::V2026_07_28);
+            wire.look(&exchange);
+            let found = wire.found(Concern::Events).unwrap_or_default();
+            let texts: Vec<_> = found.into_iter().map(|(text, _)| text).collect();
+            assert_eq!(texts, expected, "{body}");
+        };
+        check("event: message\ndata: {\"jsonrpc\":\"2.0\"}\n\nevent: heartbeat\ndata: [1]\n\n", &[]);
+        check("data: hello\n\n", &["an event holds \"hello\""]);
+        let passed =
+            "a message came in an event of the name \"response\", and clients pass over all but \"message\"";
+        check("event: response\ndata: {\"jsonrpc\":\"2.0\"}\n\n", &[passed]);
+    }
 
     #[test]
     fn sees_what_is_wrong_with_a_message() {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::lifecycle::harmless;
+use crate::clock;
 use crate::conformance::expect::{self, ensure};
 use crate::conformance::{Bench, Lifespan, Stop, Verdict, differs, same};
 use crate::peer::{End, Exchange, Raw, Wait, same_id};
@@ -10,6 +11,8 @@ use crate::protocol::revision::Revision;
 use crate::protocol::rpc::is_response;
 
 const ANY: Lifespan = Lifespan::BOTH;
+/// The id of what may be answered or not, which no request of a peer has.
+const PROBE: &str = "probe";
 const JSON_RPC: &str = "https://www.jsonrpc.org/specification#error_object";
 
 crate::conformance_checks! {
@@ -66,8 +69,8 @@ async fn instead(bench: &mut Bench, body: &str) -> Result<Exchange, Stop> {
     asked.end = if after.end == End::Broken { End::Broken } else { End::TimedOut };
     asked.messages.extend(after.messages);
     let is_it = |heard: &&Value| is_response(heard) && !is_answer(heard, &next);
-    let mut listening = peer.listen(None).await?;
-    while !asked.messages.iter().any(|heard| is_it(&heard)) {
+    let (mut listening, until) = (peer.listen(None).await?, bench.until());
+    while !asked.messages.iter().any(|heard| is_it(&heard)) && clock::instant() < until {
         let Some(heard) = peer.hear(&mut listening, bench.moment()).await? else { break };
         asked.messages.extend(flat(heard));
     }
@@ -127,7 +130,7 @@ async fn invalid_request(bench: &mut Bench) -> Verdict {
 
 async fn other_version(bench: &mut Bench) -> Verdict {
     let mut message = bench.peer.request(harmless(bench), Value::Null);
-    message["jsonrpc"] = json!("1.0");
+    (message["jsonrpc"], message["id"]) = (json!("1.0"), json!(PROBE));
     let asked = instead(bench, &message.to_string()).await?;
     ensure(asked.result().is_none(), || "a message of JSON-RPC 1.0 was answered with a result".into())
 }
@@ -138,8 +141,10 @@ async fn notification(bench: &mut Bench) -> Verdict {
     let told = bench.send(&message).await?;
     let mut answer = told.answer.clone();
     if bench.peer.is_stdio() {
-        let mut listening = bench.peer.listen(None).await?;
-        while let Some(heard) = bench.peer.hear(&mut listening, bench.moment()).await? {
+        let (mut listening, until) = (bench.peer.listen(None).await?, bench.until());
+        while clock::instant() < until
+            && let Some(heard) = bench.peer.hear(&mut listening, bench.moment()).await?
+        {
             answer = answer.or_else(|| is_response(&heard).then_some(heard));
         }
     }
@@ -156,7 +161,8 @@ async fn batch(bench: &mut Bench) -> Verdict {
 }
 
 async fn no_batch(bench: &mut Bench) -> Verdict {
-    let message = bench.peer.request(harmless(bench), Value::Null);
+    let mut message = bench.peer.request(harmless(bench), Value::Null);
+    message["id"] = json!(PROBE);
     let asked = instead(bench, &json!([message]).to_string()).await?;
     ensure(asked.result().is_none(), || "a batch was answered with a result".into())
 }

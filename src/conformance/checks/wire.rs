@@ -57,7 +57,7 @@ crate::conformance_checks! {
 fn tell(bench: &mut Bench, concern: Concern, nothing: &str) -> Verdict {
     let Some(found) = bench.wire.found(concern) else { return skip(nothing) };
     let mut all: Vec<(String, _)> = found.into_iter().map(|(text, e)| (text.to_owned(), e.clone())).collect();
-    all.retain(|(_, exchange)| concern != Concern::Schema || !bench.is_told_of(exchange));
+    all.retain(|(text, _)| concern != Concern::Schema || !bench.is_told_of(text));
     let Some((first, exchange)) = all.first() else { return Ok(()) };
     bench.show(exchange);
     let more = match all.len() {

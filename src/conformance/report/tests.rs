@@ -65,7 +65,11 @@ fn what_was_said_is_a_line_each() {
     );
     let (long, cut) = ("a".repeat(401), format!("  Came: {}…", "a".repeat(400)));
     let yours = "  See it again, with your own in the place of what stands in [ ]:";
-    check("{}", &long, "curl -H 'x-key: [header-1]' x", ["  Sent: {}", &cut, yours]);
+    for again in
+        ["curl -H 'x-key: [header-1]' x", "curl -H 'x-key: [key-1]' x", "curl -H 'cookie: a=[cookie-1]' x"]
+    {
+        check("{}", &long, again, ["  Sent: {}", &cut, yours]);
+    }
 }
 
 #[test]

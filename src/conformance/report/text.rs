@@ -112,8 +112,9 @@ fn evidence(evidence: &Evidence, out: &mut String) {
         let more = if line.chars().nth(MAX_CHARS).is_some() { "…" } else { "" };
         let _ = writeln!(out, "  {what}: {}{more}", one_line(&line, MAX_CHARS));
     }
-    let secret =
-        ["[token-", "[header-", "[secret-", "[url-"].iter().any(|mark| evidence.again.contains(mark));
+    let secret = ["[token-", "[header-", "[secret-", "[url-", "[key-", "[cookie-"]
+        .iter()
+        .any(|mark| evidence.again.contains(mark));
     let yours = if secret { ", with your own in the place of what stands in [ ]" } else { "" };
     let _ = writeln!(out, "  See it again{yours}:");
     evidence.again.lines().for_each(|line| {

@@ -197,6 +197,9 @@ async fn converse(mut stream: TcpStream, does: Option<Does>, sessions: Sessions,
         if let Some(Says(says) | Both(_, says)) = does {
             says(&asked, &mut said);
         }
+        if said.status == 0 {
+            return; // Without a word.
+        }
         let written = write(&mut stream, &said, &pongs).await;
         if written.is_none() || said.stays_open {
             let _ = stream.read(&mut [0]).await;

@@ -47,6 +47,16 @@ const FAULTS: &[Row] = &[
         Says(|asked, said| said.of(asked, "server/discover", |r| take(r, "/capabilities", "prompts"))),
     ),
     (
+        "completion.answers",
+        NEW,
+        "failed",
+        Says(|asked, said| {
+            if asked.method() == "completion/complete" {
+                said.refuse(200, -32602)
+            }
+        }),
+    ),
+    (
         "discover.answers",
         NEW,
         "failed",

@@ -115,6 +115,29 @@ const UNUSUAL: &[(&str, &str, Does)] = &[
         }),
     ),
     (
+        "it completes the last of its prompts alone",
+        "/mcp",
+        Says(|asked, said| {
+            prompts(asked, said, 2);
+            if asked.method() == "completion/complete" {
+                match asked.body["params"]["ref"]["name"] == "second-1" {
+                    true => said.result(asked, json!({"completion": {"values": []}})),
+                    false => said.refuse(200, -32602),
+                }
+            }
+        }),
+    ),
+    (
+        "it completes none of its prompts that are tried",
+        "/mcp",
+        Says(|asked, said| {
+            prompts(asked, said, 6);
+            if asked.method() == "completion/complete" {
+                said.refuse(200, -32602);
+            }
+        }),
+    ),
+    (
         "it says otherwise that nobody ends a session",
         "/mcp",
         Says(|asked, said| {
@@ -132,6 +155,14 @@ const LISTS: [(&str, &str); 4] = [
     ("resources/templates/list", "resourceTemplates"),
     ("prompts/list", "prompts"),
 ];
+
+/// Lists this many prompts on each of two pages.
+fn prompts(asked: &Asked, said: &mut Said, count: usize) {
+    let page = if asked.body["params"]["cursor"].is_null() { "first" } else { "second" };
+    let prompt =
+        |at: usize| json!({"name": format!("{page}-{at}"), "arguments": [{"name": "who", "required": true}]});
+    said.of(asked, "prompts/list", |result| result["prompts"] = (0..count).map(prompt).collect());
+}
 
 /// Puts what a legacy server may say at any time in front of an answer; whether it did.
 fn tells(asked: &Asked, said: &mut Said) -> bool {
@@ -274,6 +305,85 @@ async fn what_is_wrong_everywhere_is_told_of_once() {
     }
 }
 
+#[tokio::test]
+async fn what_else_came_with_a_broken_list_is_told_too() {
+    let bad = Says(|asked, said| {
+        breaks(asked, said, "tools/list", Some(("tools", "name")));
+        if asked.method() == "tools/list" && said.stream() {
+            said.messages
+                .insert(0, json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {}}));
+        }
+    });
+    let (broken, _) = told("/mcp", NEW, bad).await;
+    let ids: Vec<_> = broken.iter().filter_map(|line| line.split_once(": ")).collect();
+    let wanted = "notifications/progress breaks ProgressNotification";
+    assert!(
+        matches!(ids[..], [("tools.list", _), ("wire.schema", why)] if why.starts_with(wanted) && !why.contains("more kinds")),
+        "{broken:#?}"
+    );
+}
+
+/// How the rows of `only` end at a server that `does` this, each with the number of exchanges shown.
+async fn ends(does: Does, only: &[&str], seconds: u64) -> Vec<(&'static str, String, usize)> {
+    let _turn = TURNS.acquire().await.unwrap();
+    let (url, _) = serve(Some(does)).await;
+    let mut plan = plan(Target::Url(url), NEW, only);
+    plan.options.patience = Duration::from_secs(seconds);
+    let report = run(plan, |_| {}).await.unwrap();
+    let end = |f: &Finding| format!("{}: {}", f.outcome.word(), f.outcome.text());
+    report.findings.iter().map(|f| (f.check.id, end(f), f.evidence.len())).collect()
+}
+
+#[tokio::test]
+async fn a_broken_list_fails_also_where_its_own_row_is_not_run() {
+    let broken = Says(|asked, said| breaks(asked, said, "tools/list", None));
+    let wanted = "failed: tools/list failed: the answer is the error -32603 \"no\" (HTTP 200)";
+    let found = ends(broken, &["tools.call.structured"], 60).await;
+    assert_eq!(found, [("tools.call.structured", wanted.to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_off_is_shown_and_one_that_was_late_is_asked_for_again() {
+    let breaks_off = Says(|asked, said| {
+        if asked.method() == "tools/list" {
+            said.status = 0;
+        }
+    });
+    let found = ends(breaks_off, &["tools.list"], 60).await;
+    let (list, pages) = (&found[0], &found[1]);
+    assert!(list.1.starts_with("failed: ") && list.2 > 0, "{list:?}");
+    assert!(pages.1.starts_with("not exercised: tools/list failed"), "{pages:?}");
+    let is_late = Says(|asked, said| {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        if asked.method() == "tools/list" && ASKED.fetch_add(1, Ordering::Relaxed) == 0 {
+            (said.stays_open, said.messages) = (true, Vec::new());
+        }
+    });
+    let found = ends(is_late, &["tools.list", "tools.call.structured"], 4).await;
+    assert!(found[0].1.starts_with("failed: "), "{found:?}");
+    let others: Vec<_> = found[1..].iter().filter(|(_, end, _)| end.contains("tools/list")).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[tokio::test]
+async fn who_may_not_list_what_the_other_does_is_not_at_fault() {
+    let refuses = Says(|asked, said| {
+        if asked.field("x-who") == "second" && asked.method() == "resources/list" {
+            said.refuse(403, -32603);
+        }
+    });
+    let (url, _) = serve(Some(refuses)).await;
+    let mut plan = plan(Target::Url(url), NEW, &["identity.resources", "identity.subscriptions"]);
+    let mut other = plan.options.clone();
+    other.headers.push(("x-who".parse().unwrap(), "second".parse().unwrap()));
+    plan.other = Some(other);
+    for finding in run(plan, |_| {}).await.unwrap().findings {
+        let text = finding.outcome.text();
+        assert_eq!(finding.outcome.word(), "not exercised", "{}: {text}", finding.check.id);
+        assert!(text.starts_with("the second identity gets no list of resources: "), "{text}");
+    }
+}
+
 /// A process without tools that answers everything as it should, and does `first` before it answers.
 fn process(first: &str, garbage: &str) -> Target {
     let script = format!(
@@ -352,7 +462,24 @@ async fn what_is_to_be_called_and_is_not_there_is_told_before_anything_is_checke
     let lacking =
         "--call a: the server has no such tool. It has t1, t2, t3, t4, t5, t6, t7, t8, t9, t10 and 14 more.";
     check(&["a"], &[OLD], Some(many), Some(lacking)).await;
+    let long = Says(|asked, said| {
+        said.of(asked, "tools/list", |result| result["tools"][0]["name"] = json!("t".repeat(100)));
+    });
+    check(&[&"t".repeat(100)], &[OLD], Some(long), None).await;
     // It is there in the other era, or nobody can know.
     check(&["now", "then"], &[NEW, OLD], Some(renamed), None).await;
     check(&["nothing"], &[NEW], Some(broken), None).await;
+}
+
+#[tokio::test]
+async fn no_credential_is_told_where_a_tool_is_not_there() {
+    let repeats = Says(|asked, said| {
+        said.of(asked, "tools/list", |result| result["tools"][0]["name"] = json!("verysecret123"));
+    });
+    let (url, _) = serve(Some(repeats)).await;
+    let mut plan = plan(Target::Url(url), NEW, &["tools.list"]);
+    plan.options.headers.push(("x-api-key".parse().unwrap(), "verysecret123".parse().unwrap()));
+    plan.calls.insert("nothing".into(), json!({}));
+    let error = run(plan, |_| {}).await.err().unwrap().public;
+    assert!(error.contains("It has [header-1], ") && !error.contains("verysecret"), "{error}");
 }
