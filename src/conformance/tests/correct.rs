@@ -3,6 +3,7 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -83,6 +84,8 @@ pub(super) struct Said {
     pub(super) lead: &'static str,
     /// The last message is held back until the client has answered the first, a ping.
     pub(super) waits: bool,
+    /// The last message is sent again and again.
+    pub(super) repeats: bool,
 }
 
 impl Said {
@@ -97,6 +100,7 @@ impl Said {
             closes: false,
             lead: "",
             waits: false,
+            repeats: false,
         }
     }
 
@@ -265,7 +269,12 @@ async fn write(stream: &mut TcpStream, said: &Said, pongs: &Sender<Value>) -> Op
         }
     }
     out.extend_from_slice(if said.is_chunked { b"0\r\n\r\n" } else { b"" });
-    stream.write_all(&out).await.ok()
+    stream.write_all(&out).await.ok()?;
+    while let (true, Some(last)) = (said.repeats, parts.last()) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stream.write_all(last.as_bytes()).await.ok()?;
+    }
+    Some(())
 }
 
 fn http(asked: &Asked, sessions: &Mutex<Vec<String>>) -> Said {

@@ -384,6 +384,26 @@ async fn who_may_not_list_what_the_other_does_is_not_at_fault() {
     }
 }
 
+#[tokio::test]
+async fn a_stream_that_chatters_all_the_time_is_judged_all_the_same() {
+    let chatters = Says(|asked, said| {
+        if asked.method() == "subscriptions/listen" {
+            let meta = json!({"io.modelcontextprotocol/subscriptionId": asked.body["id"]});
+            let params = json!({"notifications": {}, "_meta": meta});
+            let method = "notifications/subscriptions/acknowledged";
+            said.messages = vec![json!({"jsonrpc": "2.0", "method": method, "params": params})];
+            (said.status, said.kind) = (200, "text/event-stream");
+            (said.stays_open, said.repeats) = (true, true);
+        }
+    });
+    let (url, _) = serve(Some(chatters)).await;
+    let mut plan = plan(Target::Url(url), NEW, &["identity.cancel"]);
+    plan.options.patience = Duration::from_secs(2);
+    plan.other = Some(plan.options.clone());
+    let report = run(plan, |_| {}).await.unwrap();
+    assert_eq!(report.findings[0].outcome, Outcome::Passed);
+}
+
 /// A process without tools that answers everything as it should, and does `first` before it answers.
 fn process(first: &str, garbage: &str) -> Target {
     let script = format!(
