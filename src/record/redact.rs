@@ -8,9 +8,9 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue, SET_COOKIE};
 use serde_json::{Map, Value};
 
 use super::signs::{
-    CHALLENGE_PARAMETERS, MIN_SECRET, PREFIXES, find_prefix, is_id, is_json, is_jwt, is_number,
-    is_phone_member, is_secret_member, is_secret_name, is_word, literal_bytes, looks_random, looks_secret,
-    may_be_no_key, other_forms,
+    CHALLENGE_PARAMETERS, MIN_SECRET, PREFIXES, VAGUE_PREFIXES, enclosed, find_prefix, is_id, is_json,
+    is_jwt, is_number, is_phone_member, is_secret_member, is_secret_name, is_word, literal_bytes,
+    looks_random, looks_secret, may_be_no_key, other_forms,
 };
 use crate::contacts::{self, Contact};
 use crate::protocol::transcript::compare::decoded;
@@ -198,6 +198,10 @@ impl Redactor {
                 text = text.replace(secret, placeholder);
             }
         }
+        for (range, kind) in enclosed(&text) {
+            let placeholder = self.learn(kind, &text[range.clone()]);
+            text.replace_range(range, &placeholder);
+        }
         let mut out = String::with_capacity(text.len());
         let mut rest = &text[..];
         let mut scheme = false;
@@ -226,6 +230,11 @@ impl Redactor {
         for (prefix, kind) in PREFIXES {
             if let Some(at) = find_prefix(trimmed, prefix) {
                 return format!("{}{}{tail}", &trimmed[..at], self.learn(kind, &trimmed[at..]));
+            }
+        }
+        for (prefix, kind) in VAGUE_PREFIXES {
+            if trimmed.strip_prefix(prefix).is_some_and(looks_secret) {
+                return self.learn(kind, trimmed) + tail;
             }
         }
         word.to_owned()
@@ -348,6 +357,17 @@ mod tests {
         check("call +49 30 1234567 or (212) 555-1234.", "call [phone-1] or [phone-2].");
         check("cha_0123456789 +49 30 1234567 cha_0123456789", "[key-1] [phone-1] [key-1]");
         check("", "");
+        check("AIzaSyA1b2C3d4E5f6 hf_AbCdEf123456 npm_a1b2c3d4e5f6g7", "[key-1] [token-1] [token-2]");
+        check("npm_config_registry hf_transfer SG.x", "npm_config_registry hf_transfer SG.x");
+        check(
+            "postgres://u:s3cr3tpw@db/x http://a:8080/u@b",
+            "postgres://u:[password-1]@db/x http://a:8080/u@b",
+        );
+        check("\"https://a:b@c:d@e.example\"", "\"https://a:[password-1]@e.example\"");
+        let pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----";
+        check(&format!("a {pem} b {pem}"), "a [key-1] b [key-1]");
+        check("x -----BEGIN PRIVATE KEY-----\nMIIB", "x [key-1]");
+        check("-----BEGIN CERTIFICATE-----\nMIIB", "-----BEGIN CERTIFICATE-----\nMIIB");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! By what a secret, or a phone number, is known in what is recorded: how it looks, and the name that it stands under.
 
+use std::ops::Range;
+
 use serde::de::IgnoredAny;
 
-use crate::protocol::transcript::compare::decoded;
+use crate::protocol::transcript::compare::{decoded, is_placeholder};
 
 /// What keys and tokens begin with, ours first, and what they are called then.
 pub(super) const PREFIXES: [(&str, &str); 19] = [
@@ -25,6 +27,20 @@ pub(super) const PREFIXES: [(&str, &str); 19] = [
     ("sk_test_", "key"),
     ("xoxb-", "token"),
     ("xoxp-", "token"),
+];
+/// What keys of other makers begin with that other words begin with too: what follows must look random.
+pub(super) const VAGUE_PREFIXES: [(&str, &str); 11] = [
+    ("AIza", "key"),
+    ("SG.", "key"),
+    ("gho_", "token"),
+    ("ghs_", "token"),
+    ("ghu_", "token"),
+    ("hf_", "token"),
+    ("npm_", "token"),
+    ("rk_live_", "key"),
+    ("shpat_", "token"),
+    ("shpss_", "secret"),
+    ("whsec_", "secret"),
 ];
 /// The fewest characters after a prefix that make a key, and the fewest of a secret that is sought everywhere.
 pub(super) const MIN_SECRET: usize = 8;
@@ -150,6 +166,33 @@ pub(super) fn other_forms(secret: &str) -> [String; 4] {
     let form: String = pieces().collect();
     let address = IN_ADDRESSES.iter().fold(form.clone(), |text, (from, to)| text.replace(from, to));
     [form, pieces().map(small).collect(), address, plain]
+}
+
+/// Where in `text` a secret stands that its surroundings tell: the password of an address (RFC 3986, 3.2.1), and a private
+/// key in PEM (RFC 7468). The last one first.
+pub(super) fn enclosed(text: &str) -> Vec<(Range<usize>, &'static str)> {
+    let password = |(at, _): (usize, &str)| {
+        let from = at + "://".len();
+        let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>');
+        let authority = text[from..].split(ends).next()?;
+        let (userinfo, _) = authority.rsplit_once('@')?;
+        let (user, password) = userinfo.split_once(':')?;
+        let start = from + user.len() + 1;
+        (!password.is_empty() && !is_placeholder(password))
+            .then_some((start..start + password.len(), "password"))
+    };
+    let private = |(at, _): (usize, &str)| {
+        let rest = &text[at..];
+        let begins = rest.split("-----").nth(1)?.ends_with("PRIVATE KEY");
+        let end = rest.find("-----END ").and_then(|end| Some(end + 9 + rest[end + 9..].find("-----")? + 5));
+        begins.then_some((at..end.map_or(text.len(), |end| at + end), "key"))
+    };
+    let mut found: Vec<_> = text.match_indices("://").filter_map(password).collect();
+    found.extend(text.match_indices("-----BEGIN ").filter_map(private));
+    found.sort_by_key(|(range, _)| range.start);
+    found.dedup_by(|within, before| within.0.start < before.0.end);
+    found.reverse();
+    found
 }
 
 /// Whether a value is made by a machine: a word such as `products`, a number and a date are not.

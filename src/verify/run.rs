@@ -29,7 +29,7 @@ pub(super) struct Run<'a> {
     pub(super) dialler: &'a Dialler,
     pub(super) peer: Peer,
     ignored: &'a [Pointer],
-    /// Sessions of the recording, and those of now in their place.
+    /// Sessions of the recording, and those of now in their place; under an empty name that where there was none.
     sessions: HashMap<String, HeaderValue>,
     /// Opaque texts of the recording, and those of now.
     learnt: HashMap<String, String>,
@@ -191,12 +191,13 @@ impl Run<'_> {
                 None => raw.headers.remove(name),
             }
         }
-        match request.headers.get(SESSION_ID) {
+        let recorded = request.headers.get(SESSION_ID).map(String::as_str);
+        // Where the recorded server kept no sessions, this one may, and its client would say so.
+        let in_session = recorded.is_some() || matches!(self.peer.dialect(), Dialect::Legacy { .. });
+        let now = self.sessions.get(recorded.unwrap_or_default()).filter(|_| in_session);
+        match now.map(HeaderValue::as_bytes).or(recorded.map(str::as_bytes)) {
             None => raw.headers.remove(SESSION_ID),
-            Some(recorded) => {
-                let now = self.sessions.get(recorded).map_or(recorded.as_bytes(), HeaderValue::as_bytes);
-                raw.headers.set_bytes(SESSION_ID, now);
-            }
+            Some(now) => raw.headers.set_bytes(SESSION_ID, now),
         }
     }
 
@@ -269,8 +270,10 @@ impl Run<'_> {
     fn take_session(&mut self, turn: &Turn, exchange: &Exchange) {
         let session = exchange.headers.get(SESSION_ID).cloned();
         let recorded = turn.answer.as_ref().and_then(|answer| answer.headers.get(SESSION_ID));
+        let begins = turn.method() == Some("initialize");
+        let recorded = recorded.map(String::as_str).or(begins.then_some(""));
         if let (Some(recorded), Some(session)) = (recorded, &session) {
-            self.sessions.insert(recorded.clone(), session.clone());
+            self.sessions.insert(recorded.to_owned(), session.clone());
         }
         let agreed = exchange.result().and_then(|result| result["protocolVersion"].as_str());
         if let Some(revision) = agreed.map(str::to_owned) {

@@ -89,6 +89,32 @@ async fn a_server_that_does_not_know_the_modern_era_in_its_own_words_is_compared
 }
 
 #[tokio::test]
+async fn a_server_that_keeps_sessions_by_now_is_told_them() {
+    const SAID: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"http","endpoint":"full"}
+{"at_ms":0,"from":"client","exchange":1,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}}
+{"at_ms":1,"from":"server","exchange":1,"http":{"status":200},"message":{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25"}}}
+{"at_ms":2,"from":"client","exchange":2,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0","id":2,"method":"ping"}}
+{"at_ms":3,"from":"server","exchange":2,"http":{"status":200},"message":{"jsonrpc":"2.0","id":2,"result":{}}}
+"#;
+    let server = serve(|request: Request<Bytes>| async move {
+        let message: Value = serde_json::from_slice(request.body()).unwrap();
+        let session = request.headers().get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
+        let result = match (message["method"].as_str(), session.as_deref()) {
+            (Some("initialize"), None) => serde_json::json!({"protocolVersion": "2025-11-25"}),
+            (Some("ping"), Some("s-1")) => serde_json::json!({}),
+            (_, session) => return whole(400, "text/plain", format!("{session:?}")),
+        };
+        let answer = serde_json::json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+        let mut answer = whole(200, "application/json", answer.to_string());
+        answer.headers_mut().insert("mcp-session-id", "s-1".parse().unwrap());
+        answer
+    });
+    let dialler = Dialler::new(Options::new(Target::Url(server.await))).unwrap();
+    let report = verify(&Transcript::parse(SAID).unwrap(), &dialler, &[]).await.unwrap();
+    assert_eq!((report.messages, report.differences.len()), (2, 0), "{report:?}");
+}
+
+#[tokio::test]
 async fn an_answer_that_the_recorder_could_not_hold_is_not_compared() {
     const TOO_LONG: &str = r#"{"transcript":1,"client":{"name":"c","version":"1"},"transport":"http","endpoint":"full"}
 {"at_ms":0,"from":"client","exchange":1,"http":{"method":"POST","path":"/mcp"},"message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}}
