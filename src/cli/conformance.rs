@@ -15,7 +15,7 @@ use super::fields::{self, Field};
 use super::{Context, runtime};
 use crate::conformance::expected::Expected;
 use crate::conformance::report::{Form, Judged};
-use crate::conformance::{self, Calls, Finding, News, Over, Plan, login, page};
+use crate::conformance::{self, Calls, Finding, News, Over, Plan, Report, login, page};
 use crate::error::{Error, Kind, Result};
 use crate::peer::{Options, Target};
 use crate::protocol::revision::Revision;
@@ -95,7 +95,7 @@ impl Args {
             News::Found(_) => {}
             News::Waits(what) => context.out.note(what),
         };
-        let (only, is_stdio) = (self.only.clone(), self.url.is_none());
+        let (only, named, is_stdio) = (self.only.clone(), self.revisions.clone(), self.url.is_none());
         let logins = self.identities.logins(self.url.as_deref().unwrap_or_default(), self.ca_file.as_deref());
         let report = runtime.block_on(login::run(self.plan(), logins, watch)).map_err(could_not_run)?;
         if report.findings.is_empty() {
@@ -112,7 +112,7 @@ impl Args {
             }
         }
         match (judged.failures(), judged.stale().len()) {
-            (0, 0) => Ok(()),
+            (0, 0) => not_as_named(&report, &named).map_or(Ok(()), Err),
             (1, 0) => Err(Error::new(Kind::Conflict, "1 check failed.")),
             (failed, 0) => Err(Error::new(Kind::Conflict, format!("{failed} checks failed."))),
             (failed, stale) => {
@@ -226,6 +226,18 @@ fn call(text: &str) -> Result<(String, Value), String> {
         Ok(_) => Err(format!("the arguments are no JSON object; {WANTED}")),
         Err(e) => Err(format!("the arguments are no JSON ({e}); {WANTED}")),
     }
+}
+
+/// That a revision which was `named` was not tested, or another in its place: whoever names one wants to know of it.
+fn not_as_named(report: &Report, named: &[Revision]) -> Option<Error> {
+    report.lanes.iter().filter(|lane| named.contains(&lane.asked)).find_map(|lane| {
+        let why = match &lane.tested {
+            Ok((revision, _)) if *revision == lane.asked => return None,
+            Ok((revision, _)) => format!("the server answers with {revision}, which was tested instead"),
+            Err(why) => why.trim_end_matches('.').to_owned(),
+        };
+        Some(Error::invalid(format!("--revision {} was not tested: {why}.", lane.asked)))
+    })
 }
 
 /// Why no check of `only` was run.

@@ -194,6 +194,26 @@ fn what_cannot_be_run_is_refused_and_says_what_to_do() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_revision_that_is_named_and_not_spoken_is_no_success() {
+    const SCRIPT: &str = r#"while read -r line; do case "$line" in *initialize\"*)
+        echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"a","version":"1"}}}';;
+        esac; done"#;
+    let check = |revision: &str, code: i32, said: &str| {
+        let only = ["--revision", revision, "--only", "initialize.answers", "--", "sh", "-c", SCRIPT];
+        let ran = conformance(&only, None);
+        let err = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.code() == Some(code) && err.contains(said), "{revision}: {:?} {err}", ran.status);
+    };
+    check("2025-06-18", 0, "");
+    check(
+        "2024-11-05",
+        2,
+        "--revision 2024-11-05 was not tested: the server answers with 2025-06-18, which was tested instead.",
+    );
+}
+
+#[test]
 fn what_a_server_does_not_have_is_named_with_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
     let key = key(folder.path(), "shop", false);
