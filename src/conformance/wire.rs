@@ -83,7 +83,8 @@ impl Wire {
         if exchange.status.is_some() {
             self.look_at_http(exchange, &sent);
         }
-        if exchange.has_batch && !self.revision.has_batches() {
+        // That a batch is answered with one is a row of its own.
+        if exchange.has_batch && !sent.is_array() && !self.revision.has_batches() {
             let text = "messages came within an array, which the revision has not".to_owned();
             self.judge(Concern::Schema, exchange, Some(text));
         }
