@@ -1,6 +1,5 @@
 //! `chaterimo verify`: whether a server still answers as it was recorded.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,8 +58,10 @@ impl Args {
         options.max_requests = usize::MAX;
         let dialler = Dialler::new(options)?;
         let report = runtime()?.block_on(verify(&transcript, &dialler, &ignored))?;
-        if !report.redacted.is_empty() {
-            context.out.note(sent_redacted(&report.redacted));
+        let differs = |line: &&usize| report.differences.iter().any(|drift| drift.line == **line);
+        let apart: Vec<usize> = report.redacted.iter().filter(differs).copied().collect();
+        if !apart.is_empty() {
+            context.out.note(sent_redacted(&apart));
         }
         match self.json {
             true => context.out.line(serde_json::to_string(&report).map_err(Error::internal)?)?,
@@ -77,13 +78,13 @@ impl Args {
 }
 
 /// That these lines said to the server what the recorder made up, and what to do.
-fn sent_redacted(lines: &BTreeSet<usize>) -> String {
+fn sent_redacted(lines: &[usize]) -> String {
     let shown: Vec<String> = lines.iter().take(MAX_LINES_SHOWN).map(ToString::to_string).collect();
     let more = if lines.len() > shown.len() { " …" } else { "" };
     format!(
-        "chaterimo: The client's words on line {}{more} hold what the recorder took out, and were sent with the \
-         placeholder, such as [email-1]; their answers may differ for that alone. Record again with test data and \
-         --keep-contacts, or leave the place aside with --ignore.",
+        "chaterimo: What the client said on these lines holds what the recorder took out, and was sent with the \
+         placeholder, such as [email-1]: {}{more}. Its answers may differ for that alone. Record again with test data (e-mail \
+         addresses and phone numbers stay with --keep-contacts), or leave the place aside with --ignore.",
         shown.join(", ")
     )
 }
@@ -96,7 +97,7 @@ fn show(report: &Report, context: &mut Context) -> Result<()> {
             context.out.line(format!("line {at}, {message}{mark}"))?;
             line = *at;
         }
-        let pointer = if pointer.is_empty() { "/".to_owned() } else { pointer.clone() };
+        let pointer = if pointer.is_empty() { "the message".to_owned() } else { pointer.clone() };
         let difference = Difference { pointer, recorded: recorded.clone(), now: now.clone() };
         context.out.line(format!("  {difference}"))?;
     }

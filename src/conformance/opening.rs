@@ -9,7 +9,7 @@ use super::bench::{Bench, Calls, limited};
 use super::expect::what_came;
 use crate::clock;
 use crate::error::{Error, Kind, one_line};
-use crate::peer::{Dialect, Dialler, End, Exchange, Options, Target};
+use crate::peer::{Dialect, Dialler, End, Exchange, Options, Peer, Target};
 use crate::protocol::revision::Revision;
 
 /// Characters that are shown of a body which is no answer.
@@ -23,8 +23,8 @@ pub(super) enum Shut {
         asked: Revision,
         /// What was tried and what came of it.
         came: String,
-        /// What a process said last on stderr.
-        last_words: Option<String>,
+        /// What a process says beside: a sentence, or none.
+        aside: String,
     },
     /// Nothing came.
     Silent {
@@ -32,8 +32,8 @@ pub(super) enum Shut {
         method: &'static str,
         /// How long it was waited for.
         waited: Duration,
-        /// What a process said last on stderr.
-        last_words: Option<String>,
+        /// What a process says beside: a sentence, or none.
+        aside: String,
     },
     /// It cannot be asked, or lets nobody in.
     Error(Error),
@@ -50,14 +50,13 @@ impl Shut {
     pub(super) fn text(&self) -> String {
         match self {
             Shut::Error(error) => error.public.clone(),
-            Shut::Refused { asked, came, last_words } => {
-                format!("The server does not speak {asked} ({came}).{}", said(last_words.as_ref()))
+            Shut::Refused { asked, came, aside } => {
+                format!("The server does not speak {asked} ({came}).{aside}")
             }
-            Shut::Silent { method, waited, last_words } => {
+            Shut::Silent { method, waited, aside } => {
                 let waited = waited.as_secs();
                 format!(
-                    "The server did not answer {method} within {waited} s; --timeout waits longer.{}",
-                    said(last_words.as_ref())
+                    "The server did not answer {method} within {waited} s; --timeout waits longer.{aside}"
                 )
             }
         }
@@ -69,23 +68,26 @@ impl Shut {
     }
 }
 
-fn said(last_words: Option<&String>) -> String {
-    last_words.map(|words| format!(" It says on stderr:\n{words}")).unwrap_or_default()
+/// What a process printed that is no message, and what it said last on stderr.
+async fn aside(peer: &Peer) -> String {
+    let printed = peer.printed().map(|line| format!(" It printed {line}, which is no message."));
+    let said = peer.last_words().await.map(|words| format!(" It says on stderr:\n{words}"));
+    printed.unwrap_or_default() + &said.unwrap_or_default()
 }
 
 /// What to tell of lanes of which none opened.
 pub(super) fn why(all: Vec<Shut>) -> Error {
-    let (mut tried, mut silent, mut words) = (Vec::new(), Vec::new(), None);
+    let (mut tried, mut silent, mut beside) = (Vec::new(), Vec::new(), String::new());
     for shut in all {
         match shut {
             Shut::Error(error) => return error,
-            Shut::Silent { method, waited, last_words } => {
+            Shut::Silent { method, waited, aside } => {
                 silent.push(format!("{method} within {} s", waited.as_secs()));
-                words = last_words.or(words);
+                beside = if aside.is_empty() { beside } else { aside };
             }
-            Shut::Refused { asked, came, last_words } => {
+            Shut::Refused { asked, came, aside } => {
                 tried.push(format!("{asked} ({came})"));
-                words = last_words.or(words);
+                beside = if aside.is_empty() { beside } else { aside };
             }
         }
     }
@@ -96,7 +98,7 @@ pub(super) fn why(all: Vec<Shut>) -> Error {
         (false, true) => silence,
         (false, false) => format!("{tried}, and {silence}"),
     };
-    Error::new(Kind::Unavailable, format!("The server {text}.{}", said(words.as_ref())))
+    Error::new(Kind::Unavailable, format!("The server {text}.{beside}"))
 }
 
 /// Opens a lane.
@@ -111,7 +113,7 @@ pub(super) async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) 
     };
     let waited = clock::since(start);
     if is_silence(&opening) && waited + Duration::from_millis(100) >= longest(dialler.options()) {
-        return Err(Shut::Silent { method, waited, last_words: peer.last_words().await });
+        return Err(Shut::Silent { method, waited, aside: aside(&peer).await });
     }
     let came = match &opening {
         Err(error) if peer.is_stdio() => Some(error.public.trim_end_matches('.').to_owned()),
@@ -123,8 +125,8 @@ pub(super) async fn open(dialler: &Dialler, asked: Revision, calls: Arc<Calls>) 
         },
     };
     let refused = async |came: String| {
-        let (came, last_words) = (format!("{method}: {came}"), peer.last_words().await);
-        Shut::Refused { asked, came, last_words }
+        let (came, aside) = (format!("{method}: {came}"), aside(&peer).await);
+        Shut::Refused { asked, came, aside }
     };
     if let Some(came) = came {
         return Err(refused(came).await);

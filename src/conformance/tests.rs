@@ -208,7 +208,7 @@ async fn a_server_that_never_answers_cannot_be_tested() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let process = ["sh", "-c", "echo hello; echo starting >&2; cat >/dev/null"].map(OsString::from);
-    let told = " It says on stderr:\n  starting";
+    let told = " It printed \"hello\", which is no message. It says on stderr:\n  starting";
     for (target, told) in [(Target::Url(url), ""), (Target::Command(process.to_vec()), told)] {
         let second = Duration::from_secs(1);
         let options = Options { patience: second, first: second, ..Options::new(target) };

@@ -522,6 +522,15 @@ impl Peer {
         }
     }
 
+    /// The first of them that is not blank, quoted for people.
+    pub fn printed(&self) -> Option<String> {
+        self.strays()
+            .iter()
+            .map(|line| line.trim())
+            .find(|line| !line.is_empty())
+            .map(crate::protocol::rpc::quote)
+    }
+
     /// What the process wrote to stderr last, for people: its last lines, and the one before them that names an error, each
     /// indented. Waits half a second for something to come. `None` where nothing did, and on HTTP.
     pub async fn last_words(&self) -> Option<String> {

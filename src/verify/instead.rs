@@ -38,17 +38,13 @@ fn over_http(status: u16, exchange: &Exchange) -> String {
 
 fn on_stdio(exchange: &Exchange, peer: &Peer) -> String {
     let other_json = || exchange.messages.first().map(|message| quote(&message.to_string()));
-    match printed(peer).or_else(other_json) {
+    match peer.printed().or_else(other_json) {
         Some(line) => format!("no message; it printed {line}"),
         None => "nothing".to_owned(),
     }
 }
 
 /// The first line that a process printed and that is no message, quoted.
-pub(super) fn printed(peer: &Peer) -> Option<String> {
-    peer.strays().iter().map(|line| line.trim()).find(|line| !line.is_empty()).map(quote)
-}
-
 /// What a body is about: the title of a page, or else all of it, on one line.
 fn title(body: &str) -> String {
     let lower = body.to_ascii_lowercase();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 
-use super::instead::{is_mcp, no_mcp, printed};
+use super::instead::{is_mcp, no_mcp};
 use super::streams::{Open, Unasked};
 use super::{Drift, Report};
 use crate::error::{Error, Kind as ErrorKind, Result};
@@ -262,7 +262,7 @@ impl Run<'_> {
 
     /// The process ended before it said anything of MCP: here is what it printed, and the end of what it wrote to stderr.
     async fn ended(&self) -> Error {
-        let printed = printed(&self.peer).map(|line| format!(" It printed {line}.")).unwrap_or_default();
+        let printed = self.peer.printed().map(|line| format!(" It printed {line}.")).unwrap_or_default();
         let said = self.peer.last_words().await.map(|words| format!(" It said:\n{words}"));
         Error::invalid(format!("The server ended before it answered.{printed}{}", said.unwrap_or_default()))
     }

@@ -332,7 +332,8 @@ fn what_was_taken_out_of_what_the_client_says_is_told_beside_the_differences() {
     let mark = "line 10, tools/call order (sent with a placeholder)\n  /result/content/0/text: ";
     assert!(code == 1 && out.contains(mark), "{out}{err}");
     assert!(
-        err.contains("on line 8, 10 hold what the recorder took out") && err.contains("--keep-contacts"),
+        err.contains("what the recorder took out, and was sent with the placeholder, such as [email-1]: 10.")
+            && err.contains("--keep-contacts"),
         "{err}"
     );
     let (code, out, _) = run(&["verify", &old, "--json", "--", PROGRAM, "replay", &new, "--stdio"]);
